@@ -49,9 +49,7 @@ def names() -> list[str]:
 def secrets() -> list[str]:
     """Every value that must never be stored or shown: stored keys and environment variables named like one."""
     environment = [
-        value
-        for name, value in os.environ.items()
-        if name.endswith(("_API_KEY", "_TOKEN", "_SECRET", "_PASSWORD"))
+        value for name, value in os.environ.items() if name.endswith(("_API_KEY", "_TOKEN", "_SECRET", "_PASSWORD"))
     ]
     return [value for value in {*_stored().values(), *environment} if len(value) >= 8]
 

@@ -21,9 +21,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(base)
     for key, value in over.items():
         below = result.get(key)
-        result[key] = (
-            merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-        )
+        result[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return result
 
 
@@ -54,9 +52,7 @@ def _set(target: Any, path: list[str], value: Any, assignment: str) -> None:
         elif isinstance(target, dict):
             place = key
         else:
-            raise UsageError(
-                f"--set {assignment}: {'.'.join(path[:depth])} is a single value, it has no {key}"
-            )
+            raise UsageError(f"--set {assignment}: {'.'.join(path[:depth])} is a single value, it has no {key}")
         if last:
             target[place] = value
         else:
