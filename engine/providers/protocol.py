@@ -14,6 +14,26 @@ from typing import Any, Literal, Protocol
 
 Role = Literal["system", "user", "assistant", "tool"]
 
+OPTIONS = frozenset(
+    [
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+        "max_tokens",
+        "seed",
+        "stop",
+        "presence_penalty",
+        "frequency_penalty",
+        "repeat_penalty",
+        "dry_multiplier",
+        "dry_allowed_length",
+        "num_ctx",
+        "think",
+    ]
+)
+"""The vocabulary of `Request.options`, the same for all providers."""
+
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
@@ -45,8 +65,7 @@ class Tool:
 class Request:
     """One model call. System text is the first message, if there is any.
 
-    `options` uses one vocabulary for all providers: temperature, top_p, top_k, min_p, max_tokens, seed, stop (list of
-    strings), presence_penalty, frequency_penalty, repeat_penalty, dry_multiplier, dry_allowed_length, num_ctx, think.
+    `options` uses one vocabulary for all providers, `OPTIONS`; stop is a list of strings.
     `prefill` is text the answer already begins with; only the continuation is streamed back.
     """
 
@@ -74,7 +93,8 @@ class Thinking:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider counted them; `cached` of `prompt` were not computed again."""
+    """Tokens as the provider counted them; `cached` of `prompt` were not computed again, `thinking` of `answer` were
+    reasoning."""
 
     prompt: int
     answer: int
@@ -106,7 +126,15 @@ class Stop:
     reason: StopReason
 
 
-Delta = Text | Thinking | ToolCall | Usage | Progress | Stop
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """The server silently dropped the front of the prompt: it read `counted` tokens of about `estimated`."""
+
+    estimated: int
+    counted: int
+
+
+Delta = Text | Thinking | ToolCall | Usage | Progress | Truncated | Stop
 
 
 @dataclass(frozen=True, slots=True)
