@@ -1,0 +1,111 @@
+"""Limits as a tree: each node has a unit, a cap, what is spent, and what running calls have reserved.
+
+A reservation is taken on a node and all nodes above it before a call and settled after it, so that no number of
+concurrent callers can overspend any level.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from engine.record import events
+from engine.record.events import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """One node. `cap` None is unlimited; `estimated` is the part of `spent` that a crash left unmeasured."""
+
+    n: int
+    unit: str
+    cap: float | None
+    spent: float
+    estimated: float
+    reserved: float
+
+    @property
+    def left(self) -> float | None:
+        return None if self.cap is None else self.cap - self.spent - self.reserved
+
+
+def set_cap(db: sqlite3.Connection, run: int, unit: str, cap: float | None, parent: int | None = None) -> int:
+    """Create the run's node for `unit`, or change its cap; returns its row."""
+    row = db.execute("SELECT n FROM allowance WHERE run = ? AND unit = ?", (run, unit)).fetchone()
+    if row:
+        db.execute("UPDATE allowance SET cap = ? WHERE n = ?", (cap, row[0]))
+        return int(row[0])
+    cursor = db.execute("INSERT INTO allowance (run, parent, unit, cap) VALUES (?, ?, ?, ?)", (run, parent, unit, cap))
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def of_run(db: sqlite3.Connection, run: int) -> dict[str, Allowance]:
+    """The run's own nodes by unit."""
+    rows = db.execute("SELECT n FROM allowance WHERE run = ?", (run,)).fetchall()
+    nodes = [get(db, row[0]) for row in rows]
+    return {node.unit: node for node in nodes}
+
+
+def get(db: sqlite3.Connection, n: int) -> Allowance:
+    row = db.execute(
+        "SELECT n, unit, cap, spent, estimated,"
+        " (SELECT coalesce(sum(amount), 0) FROM reservation WHERE allowance = allowance.n) FROM allowance WHERE n = ?",
+        (n,),
+    ).fetchone()
+    return Allowance(*row)
+
+
+def reserve(db: sqlite3.Connection, n: int, call: int, amount: float) -> Allowance | None:
+    """Reserve on `n` and everything above it; returns the node that has no room (nothing reserved then), or None."""
+    path = _path(db, n)
+    for node in path:
+        left = get(db, node).left
+        if left is not None and amount > left:
+            return get(db, node)
+    db.executemany(
+        "INSERT INTO reservation (allowance, call, amount) VALUES (?, ?, ?)", [(node, call, amount) for node in path]
+    )
+    return None
+
+
+def settle(db: sqlite3.Connection, call: int, spent: dict[str, float]) -> None:
+    """Replace a call's reservations by what it really used, by unit; a unit not given used nothing."""
+    rows = db.execute(
+        "SELECT reservation.n, allowance.n, allowance.unit FROM reservation"
+        " JOIN allowance ON allowance.n = reservation.allowance WHERE call = ?",
+        (call,),
+    ).fetchall()
+    for reservation, node, unit in rows:
+        db.execute("DELETE FROM reservation WHERE n = ?", (reservation,))
+        db.execute("UPDATE allowance SET spent = spent + ? WHERE n = ?", (spent.get(unit, 0.0), node))
+
+
+def spend(db: sqlite3.Connection, n: int, amount: float) -> None:
+    """Spend without a reservation (turns, minutes), on `n` and everything above it."""
+    for node in _path(db, n):
+        db.execute("UPDATE allowance SET spent = spent + ? WHERE n = ?", (amount, node))
+
+
+def settle_dead(db: sqlite3.Connection, run: int) -> None:
+    """A dead host's reservations are taken as spent in full, and marked as estimates."""
+    rows = db.execute(
+        "SELECT reservation.n, reservation.allowance, amount, unit, allowance.run FROM reservation"
+        " JOIN call ON call.n = reservation.call JOIN allowance ON allowance.n = reservation.allowance"
+        " WHERE call.run = ?",
+        (run,),
+    ).fetchall()
+    for reservation, node, amount, unit, owner in rows:
+        db.execute("DELETE FROM reservation WHERE n = ?", (reservation,))
+        db.execute("UPDATE allowance SET spent = spent + ?1, estimated = estimated + ?1 WHERE n = ?2", (amount, node))
+        if owner == run:
+            events.append(db, run, Kind.LIMIT_SETTLED, f"limit/{unit}", {"unit": unit, "amount": amount})
+
+
+def _path(db: sqlite3.Connection, n: int) -> list[int]:
+    path: list[int] = []
+    current: int | None = n
+    while current is not None:
+        path.append(current)
+        current = db.execute("SELECT parent FROM allowance WHERE n = ?", (current,)).fetchone()[0]
+    return path

@@ -1,0 +1,134 @@
+"""Opening the record: pragmas, versions, permissions, and every way in which that fails."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from engine.record import presence, schema
+from engine.record.errors import RecordError, explain
+from engine.settings import paths
+
+BUSY_MS = 10_000
+_T = TypeVar("_T")
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """A connection that may write, the schema up to date. Transactions are the caller's own BEGIN IMMEDIATE.
+
+    Raises RecordError: a newer schema, an older one while hosts are alive, or a file that cannot be used.
+    """
+    try:
+        if not path.exists():
+            paths.private_dir(path.parent)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be created: {error.strerror}; use another --db") from None
+    db = None
+    try:
+        db = _connect(f"file:{_quoted(path)}?mode=rw")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA journal_size_limit = 16777216")
+        if _version(db) != schema.VERSION:
+            _upgrade(db, path)
+        db.execute("PRAGMA foreign_keys = OFF")
+    except sqlite3.Error as error:
+        if db is not None:
+            db.close()
+        raise explain(error, path) from None
+    except BaseException:
+        if db is not None:
+            db.close()
+        raise
+    return db
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A read-only connection; the record must exist. Raises RecordError."""
+    if not path.exists():
+        raise RecordError(f"{path}: no record here yet; `tertulia run eliza-meets-parry` starts one")
+    try:
+        db = _connect(f"file:{_quoted(path)}?mode=ro")
+        version = _version(db)
+    except sqlite3.Error as error:
+        raise explain(error, path) from None
+    if version > schema.VERSION:
+        db.close()
+        raise _too_new(path, version)
+    if version == 0:
+        empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        db.close()
+        raise RecordError(f"{path}: {'an empty record' if empty else 'not a record of this program'}; use another --db")
+    return db
+
+
+def write_once(path: Path, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    """Run `work` in one write transaction on a connection of its own."""
+    db = open_writer(path)
+    try:
+        return transact(db, work)
+    except sqlite3.Error as error:
+        raise explain(error, path) from None
+    finally:
+        db.close()
+
+
+def transact(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    """Run `work` between BEGIN IMMEDIATE and COMMIT; roll back when it raises."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(db)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    return result
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
+    db.row_factory = sqlite3.Row
+    return db
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _too_new(path: Path, version: int) -> RecordError:
+    return RecordError(
+        f"{path}: written by a newer Tertulia (schema {version}, this one knows {schema.VERSION}); update this program"
+    )
+
+
+def _upgrade(db: sqlite3.Connection, path: Path) -> None:
+    guard = os.open(paths.runs_dir(path) / "migrate.guard", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.lockf(guard, fcntl.LOCK_EX)
+        version = _version(db)
+        if version == schema.VERSION:
+            return
+        if version > schema.VERSION:
+            raise _too_new(path, version)
+        if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise RecordError(f"{path}: a database, but not a record of this program; use another --db")
+        live = presence.alive(path)
+        if live:
+            names = ", ".join(sorted(live))
+            raise RecordError(
+                f"{path}: made by an older Tertulia and still in use by runs {names};"
+                " `tertulia stop` them, then start again: reading works meanwhile"
+            )
+        schema.migrate(db)
+    finally:
+        os.close(guard)

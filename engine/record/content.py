@@ -1,0 +1,88 @@
+"""Text that lives once: messages chained by their parent's hash, and bodies (specs, prompts) by their own.
+
+A message's id is a hash over its author, its text and its parent, as in `llm`'s message store: a fork is a second
+run whose head is an old message, and copies nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from engine.record import redact
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message of a conversation; `n` names it in this record."""
+
+    n: int
+    parent: int | None
+    author: str
+    text: str
+    thinking: str
+
+
+def put_message(db: sqlite3.Connection, parent: int | None, author: str, text: str, thinking: str = "") -> int:
+    """Store what `author` said after `parent`; returns its number (the old one where the same was said before)."""
+    text, thinking = redact.scrub(text), redact.scrub(thinking)
+    above = db.execute("SELECT hash FROM message WHERE n = ?", (parent,)).fetchone()[0] if parent else b""
+    digest = _hash(above, author.encode(), text.encode("utf-8", "surrogatepass"), thinking.encode("utf-8", "replace"))
+    row = db.execute("SELECT n FROM message WHERE hash = ?", (digest,)).fetchone()
+    if row:
+        return int(row[0])
+    cursor = db.execute(
+        "INSERT INTO message (hash, parent, author, text, thinking) VALUES (?, ?, ?, ?, ?)",
+        (digest, parent, author, text, thinking or None),
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def put_body(db: sqlite3.Connection, body: str) -> int:
+    """Store a text by its content; returns its number."""
+    body = redact.scrub(body)
+    digest = _hash(body.encode("utf-8", "surrogatepass"))
+    row = db.execute("SELECT n FROM content WHERE hash = ?", (digest,)).fetchone()
+    if row:
+        return int(row[0])
+    cursor = db.execute("INSERT INTO content (hash, body) VALUES (?, ?)", (digest, body))
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def put_json(db: sqlite3.Connection, value: Any) -> int:
+    return put_body(db, json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")))
+
+
+def body(db: sqlite3.Connection, n: int) -> str:
+    row = db.execute("SELECT body FROM content WHERE n = ?", (n,)).fetchone()
+    return str(row[0])
+
+
+def chain(db: sqlite3.Connection, head: int | None) -> list[Said]:
+    """The conversation that ends in `head`, oldest first."""
+    rows = db.execute(
+        """
+        WITH RECURSIVE line(n, parent, author, text, thinking, depth) AS (
+            SELECT n, parent, author, text, thinking, 0 FROM message WHERE n = ?
+            UNION ALL
+            SELECT m.n, m.parent, m.author, m.text, m.thinking, depth + 1
+            FROM message m JOIN line ON m.n = line.parent
+        )
+        SELECT n, parent, author, text, thinking FROM line ORDER BY depth DESC
+        """,
+        (head,),
+    )
+    return [Said(row[0], row[1], row[2], row[3], row[4] or "") for row in rows]
+
+
+def _hash(*parts: bytes) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.digest()

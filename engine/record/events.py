@@ -1,0 +1,170 @@
+"""The events of a run: the vocabulary that `--json` prints, and appending to the log.
+
+These kinds are a public interface: what each one carries is said here, and a kind not listed cannot be appended.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from engine.record import redact
+
+
+class Kind(StrEnum):
+    RUN_QUEUED = "run.queued"
+    """kind, title, parent (fork only), at_turn (fork only)."""
+    RUN_STARTED = "run.started"
+    """pid, resumed (whether turns were there before)."""
+    RUN_CRASHED = "run.crashed"
+    """The host died without a word; written by the resume that follows."""
+    RUN_PAUSED = "run.paused"
+    """why: command, step, repetition, limit or fault."""
+    RUN_RESUMED = "run.resumed"
+    RUN_WAITING = "run.waiting"
+    """why: what it waits for (an ask, a model's memory, a rate)."""
+    RUN_FINISHED = "run.finished"
+    """reason (machine-readable), detail."""
+    RUN_STOPPED = "run.stopped"
+    """reason, detail."""
+    RUN_FAILED = "run.failed"
+    """reason, detail."""
+    RUN_FORKED = "run.forked"
+    """child, at_turn; written to the parent."""
+    SPEC_CHANGED = "spec.changed"
+    """changes: key -> value."""
+    TURN_STARTED = "turn.started"
+    """seq, seat, persona, model, continues (a partial that the model goes on from)."""
+    TURN_DELTA = "turn.delta"
+    """seq, seat, text and/or thinking, t (ms since the turn began); deleted when the turn ends."""
+    TURN_PROGRESS = "turn.progress"
+    """seq, seat, done, total: prompt tokens read so far; deleted when the turn ends."""
+    TURN_FINISHED = "turn.finished"
+    """seq, seat, text, thinking, stop, usage."""
+    TURN_PARTIAL = "turn.partial"
+    """seq, seat, text, why: a broken half-turn that is kept."""
+    TURN_FAILED = "turn.failed"
+    """seq, seat, error: the turn could not be had."""
+    TURN_SKIPPED = "turn.skipped"
+    """seq, seat."""
+    TURN_REPLACED = "turn.replaced"
+    """seq, seat, why (retry or edit): the old text is kept, no longer part of the conversation."""
+    CONTROL_WORD = "control.word"
+    """seat, word: said at the start or end of a message, stripped before others read it."""
+    NOTE_QUEUED = "note.queued"
+    """text, who: said by a human, to be given before the next turn."""
+    NOTE_GIVEN = "note.given"
+    """text, who, seq."""
+    COMMAND_TAKEN = "command.taken"
+    """verb, args, who."""
+    COMMAND_REFUSED = "command.refused"
+    """verb, args, who, why."""
+    COMMAND_CANCELLED = "command.cancelled"
+    """verb: left behind by a crash."""
+    ASK_OPENED = "ask.opened"
+    """ask, kind, question, options, fallback, deadline."""
+    ASK_ANSWERED = "ask.answered"
+    """ask, answer, who."""
+    ASK_WITHDRAWN = "ask.withdrawn"
+    """ask, why."""
+    SEAT_CHANGED = "seat.changed"
+    """seat, changes."""
+    SEAT_TAKEN = "seat.taken"
+    """seat, who."""
+    SEAT_RELEASED = "seat.released"
+    """seat, who."""
+    CALL_RETRIED = "call.retried"
+    """seat, attempt, wait (s), error."""
+    CONTEXT_CUT = "context.cut"
+    """seat, strategy, dropped (turn numbers), kept, tokens, window, exact."""
+    CONTEXT_TRUNCATED = "context.truncated"
+    """seat, estimated, counted: the provider read less than it was sent."""
+    LIMIT_REACHED = "limit.reached"
+    """unit, cap, spent."""
+    LIMIT_SETTLED = "limit.settled"
+    """unit, amount: a dead host's reservation, settled at its estimate."""
+    REPETITION_FOUND = "repetition.found"
+    """measure, value, threshold, turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of the log. `at` is Unix time in seconds; `data` holds what its kind says above."""
+
+    id: int
+    run: str
+    at: float
+    kind: str
+    subject: str | None
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> str:
+        """The line that `--json` prints: `{"id", "run", "at", "kind", "subject", ...}`."""
+        head = {"id": self.id, "run": self.run, "at": round(self.at, 3), "kind": self.kind, "subject": self.subject}
+        return json.dumps({**head, **self.data}, ensure_ascii=False)
+
+
+def append(
+    db: sqlite3.Connection,
+    run: int,
+    kind: Kind,
+    subject: str | None = None,
+    data: dict[str, Any] | None = None,
+    *,
+    turn: int | None = None,
+    at: float | None = None,
+) -> int:
+    """Add one event inside the caller's transaction; returns its id. `turn` is the row whose text is joined in."""
+    body = redact.scrub(json.dumps(data, ensure_ascii=False, separators=(",", ":"))) if data else None
+    cursor = db.execute(
+        "INSERT INTO event (run, at, kind, subject, turn, data) VALUES (?, ?, ?, ?, ?, ?)",
+        (run, time.time() if at is None else at, Kind(kind).value, subject, turn, body),
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+_SELECT = """
+SELECT event.id, run.id AS run, event.at, event.kind, event.subject, event.data,
+       message.text AS text, message.thinking AS thinking, turn.seq AS seq, turn.seat AS seat, turn.stop AS stop,
+       CASE event.kind WHEN 'turn.finished' THEN (
+           SELECT json_object('tokens_in', tokens_in, 'tokens_out', tokens_out, 'thinking', thinking,
+                              'cached', cached, 'cost', cost)
+           FROM call WHERE call.turn = turn.n AND call.run = turn.run ORDER BY call.n DESC LIMIT 1) END AS usage
+FROM event JOIN run ON run.n = event.run
+LEFT JOIN turn ON turn.n = event.turn
+LEFT JOIN message ON message.n = turn.message
+"""
+_WITH_TEXT = frozenset({Kind.TURN_FINISHED, Kind.TURN_PARTIAL, Kind.TURN_REPLACED, Kind.NOTE_QUEUED, Kind.NOTE_GIVEN})
+
+
+def after(db: sqlite3.Connection, last: int, *, run: int | None = None, limit: int = 1000) -> list[Event]:
+    """Events with an id above `last`, oldest first, the text of their turns joined in."""
+    where, values = ("event.run = ? AND event.id > ?", (run, last)) if run is not None else ("event.id > ?", (last,))
+    rows = db.execute(f"{_SELECT} WHERE {where} ORDER BY event.id LIMIT ?", (*values, limit))
+    return [_event(row) for row in rows]
+
+
+def newest(db: sqlite3.Connection) -> int:
+    """The id of the newest event ever, 0 in an empty record."""
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _event(row: sqlite3.Row) -> Event:
+    data: dict[str, Any] = json.loads(row["data"]) if row["data"] else {}
+    if row["seq"] is not None:
+        data = {"seq": row["seq"], "seat": row["seat"], **data}
+    if row["kind"] in _WITH_TEXT:
+        data["text"] = row["text"] or ""
+        if row["thinking"]:
+            data["thinking"] = row["thinking"]
+        if row["kind"] == Kind.TURN_FINISHED:
+            data["stop"] = row["stop"]
+            if row["usage"]:
+                data["usage"] = {key: value for key, value in json.loads(row["usage"]).items() if value is not None}
+    return Event(row["id"], row["run"], row["at"], row["kind"], row["subject"], data)

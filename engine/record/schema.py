@@ -1,0 +1,164 @@
+"""The tables, as numbered migrations: each is applied once, in a transaction, and says why it came.
+
+`PRAGMA user_version` holds the number of the newest one, so that opening an up-to-date record needs no
+sqlite-utils (importing it costs more than a whole `tertulia runs`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+VERSION = 1
+
+_BASE = """
+CREATE TABLE content (
+    n INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL UNIQUE,
+    body TEXT NOT NULL
+);
+CREATE TABLE message (
+    n INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL UNIQUE,
+    parent INTEGER REFERENCES message(n),
+    author TEXT NOT NULL,
+    text TEXT NOT NULL,
+    thinking TEXT
+);
+CREATE TABLE run (
+    n INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    title TEXT NOT NULL,
+    status TEXT NOT NULL,
+    reason TEXT,
+    detail TEXT,
+    spec INTEGER NOT NULL REFERENCES content(n),
+    parent INTEGER REFERENCES run(n),
+    fork_turn INTEGER REFERENCES turn(n),
+    head INTEGER REFERENCES message(n),
+    pid INTEGER,
+    created REAL NOT NULL,
+    started REAL,
+    ended REAL,
+    turns INTEGER NOT NULL DEFAULT 0,
+    tokens_in INTEGER NOT NULL DEFAULT 0,
+    tokens_out INTEGER NOT NULL DEFAULT 0,
+    cost REAL NOT NULL DEFAULT 0,
+    unpriced INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX run_created ON run(created);
+CREATE TABLE turn (
+    n INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run(n),
+    seq INTEGER NOT NULL,
+    role TEXT NOT NULL,
+    seat TEXT NOT NULL,
+    persona TEXT,
+    model TEXT,
+    state TEXT NOT NULL,
+    message INTEGER REFERENCES message(n),
+    started REAL NOT NULL,
+    ended REAL,
+    stop TEXT,
+    replaced INTEGER,
+    pace BLOB
+);
+CREATE INDEX turn_run ON turn(run, n);
+CREATE INDEX turn_message ON turn(message);
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    run INTEGER NOT NULL REFERENCES run(n),
+    at REAL NOT NULL,
+    kind TEXT NOT NULL,
+    subject TEXT,
+    turn INTEGER REFERENCES turn(n),
+    data TEXT
+);
+CREATE INDEX event_run ON event(run, id);
+CREATE TABLE call (
+    n INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run(n),
+    turn INTEGER REFERENCES turn(n),
+    purpose TEXT NOT NULL,
+    seat TEXT,
+    model TEXT NOT NULL,
+    request TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    answer INTEGER REFERENCES message(n),
+    tokens_in INTEGER,
+    tokens_out INTEGER,
+    thinking INTEGER,
+    cached INTEGER,
+    cost REAL,
+    started REAL NOT NULL,
+    first REAL,
+    ended REAL,
+    stop TEXT,
+    error TEXT
+);
+CREATE INDEX call_run ON call(run, turn);
+CREATE TABLE ask (
+    n INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run(n),
+    kind TEXT NOT NULL,
+    subject TEXT,
+    question TEXT NOT NULL,
+    options TEXT NOT NULL,
+    fallback TEXT,
+    deadline REAL,
+    state TEXT NOT NULL,
+    answer TEXT,
+    who TEXT,
+    opened REAL NOT NULL,
+    closed REAL
+);
+CREATE INDEX ask_run ON ask(run, state);
+CREATE INDEX ask_open ON ask(state) WHERE state = 'open';
+CREATE TABLE command (
+    n INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run(n),
+    verb TEXT NOT NULL,
+    args TEXT NOT NULL,
+    who TEXT NOT NULL,
+    at REAL NOT NULL,
+    state TEXT NOT NULL,
+    taken REAL,
+    note TEXT
+);
+CREATE INDEX command_waiting ON command(run) WHERE state = 'queued';
+CREATE TABLE allowance (
+    n INTEGER PRIMARY KEY,
+    run INTEGER REFERENCES run(n),
+    parent INTEGER REFERENCES allowance(n),
+    unit TEXT NOT NULL,
+    cap REAL,
+    spent REAL NOT NULL DEFAULT 0,
+    estimated REAL NOT NULL DEFAULT 0
+);
+CREATE INDEX allowance_run ON allowance(run, unit);
+CREATE TABLE reservation (
+    n INTEGER PRIMARY KEY,
+    allowance INTEGER NOT NULL REFERENCES allowance(n),
+    call INTEGER NOT NULL REFERENCES call(n),
+    amount REAL NOT NULL
+);
+CREATE INDEX reservation_call ON reservation(call);
+"""
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring the schema of `db` (autocommit, no transaction open) up to VERSION."""
+    from sqlite_utils import Database, Migrations
+
+    steps = Migrations("tertulia")
+
+    @steps()
+    def m001_record(database: Database) -> None:
+        """Runs, turns, events, calls, asks, commands, allowances, and the search over what was said."""
+        for statement in _BASE.split(";"):
+            if statement.strip():
+                database.conn.execute(statement)
+        database.table("message").enable_fts(["text"], create_triggers=True, tokenize="unicode61 remove_diacritics 2")
+        database.conn.execute("PRAGMA user_version = 1")
+
+    steps.apply(Database(db))

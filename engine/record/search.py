@@ -1,0 +1,48 @@
+"""Full-text search over what was said, best match first (FTS5, BM25)."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One turn or note that was found; `snippet` marks the words with \\x02 and \\x03."""
+
+    run: str
+    title: str
+    turn: int
+    seq: int
+    seat: str
+    at: float
+    snippet: str
+
+
+def search(db: sqlite3.Connection, words: str, *, run: int | None = None, limit: int = 50) -> list[Hit]:
+    """Turns that hold every one of `words` (the last one may be the start of a word; "quotes" keep words together)."""
+    query = _query(words)
+    if not query:
+        return []
+    rows = db.execute(
+        """
+        SELECT run.id, run.title, turn.n, turn.seq, turn.seat, coalesce(turn.ended, turn.started),
+               snippet(message_fts, 0, char(2), char(3), '…', 16)
+        FROM message_fts JOIN turn ON turn.message = message_fts.rowid JOIN run ON run.n = turn.run
+        WHERE message_fts MATCH ? AND (? IS NULL OR turn.run = ?)
+        ORDER BY bm25(message_fts), turn.n DESC LIMIT ?
+        """,
+        (query, run, run, limit),
+    )
+    return [Hit(*row) for row in rows]
+
+
+def _query(words: str) -> str:
+    """The FTS5 query for what a person typed: every term quoted, so that no character is an operator."""
+    terms = [quoted or word for quoted, word in re.findall(r'"([^"]+)"|(\S+)', words.replace("\0", " "))]
+    terms = [term.replace('"', '""') for term in terms if re.search(r"\w", term)]
+    if not terms:
+        return ""
+    prefix = "" if words.rstrip().endswith('"') else "*"
+    return " ".join(f'"{term}"' for term in terms) + prefix

@@ -1,0 +1,307 @@
+"""The rows of turns and notes: opened, streamed, finished, kept as a partial, replaced.
+
+A turn's text while it streams is its `turn.delta` events; the transaction that ends the turn stores the message,
+deletes them and keeps their sizes and times packed in `pace`, for replay.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import struct
+import time
+import zlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+from engine.record import content, events, runs
+from engine.record.events import Kind
+
+
+class State(StrEnum):
+    LIVE = "live"
+    FINISHED = "finished"
+    PARTIAL = "partial"
+    """A broken half-turn, kept; not part of the conversation."""
+    REPLACED = "replaced"
+    """Was part of the conversation until a retry or an edit."""
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    QUEUED = "queued"
+    """A note that waits for the next turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn (role 'turn') or human note (role 'note', `seq` of the turn it comes before).
+
+    Times are Unix seconds, `first` that of the first token; tokens and cost are those of its last call.
+    """
+
+    n: int
+    seq: int
+    role: str
+    seat: str
+    persona: str | None
+    model: str | None
+    state: State
+    text: str
+    thinking: str
+    message: int | None
+    started: float
+    ended: float | None
+    stop: str | None
+    tokens_in: int | None
+    tokens_out: int | None
+    cost: float | None
+    first: float | None
+    pace: bytes | None
+
+
+def open_turn(
+    db: sqlite3.Connection,
+    run: int,
+    seq: int,
+    seat: str,
+    persona: str | None,
+    model: str | None,
+    *,
+    continues: str = "",
+) -> int:
+    """Insert a live turn and its `turn.started`; returns its row."""
+    now = time.time()
+    cursor = db.execute(
+        "INSERT INTO turn (run, seq, role, seat, persona, model, state, started) VALUES (?, ?, 'turn', ?, ?, ?, ?, ?)",
+        (run, seq, seat, persona, model, State.LIVE, now),
+    )
+    n = cursor.lastrowid
+    assert n is not None
+    data = {"persona": persona, "model": model} | ({"continues": continues} if continues else {})
+    events.append(db, run, Kind.TURN_STARTED, f"turn/{seq}", data, turn=n, at=now)
+    return n
+
+
+def add_delta(db: sqlite3.Connection, run: int, turn: int, seq: int, ms: int, text: str, thinking: str = "") -> None:
+    """Commit text as it came; `ms` counts from the turn's start."""
+    data: dict[str, object] = {"t": ms}
+    if text:
+        data["text"] = text
+    if thinking:
+        data["thinking"] = thinking
+    events.append(db, run, Kind.TURN_DELTA, f"turn/{seq}", data, turn=turn)
+
+
+def streamed(db: sqlite3.Connection, turn: int) -> tuple[str, str]:
+    """(text, thinking) that a live turn's deltas hold."""
+    text, thinking = [], []
+    for (data,) in _deltas(db, turn):
+        piece = json.loads(data)
+        text.append(piece.get("text", ""))
+        thinking.append(piece.get("thinking", ""))
+    return "".join(text), "".join(thinking)
+
+
+def finish(db: sqlite3.Connection, run: int, turn: int, parent: int | None, text: str, thinking: str, stop: str) -> int:
+    """End a live turn: its message becomes the run's head. Returns the message."""
+    seq, seat = db.execute("SELECT seq, seat FROM turn WHERE n = ?", (turn,)).fetchone()
+    message = content.put_message(db, parent, seat, text, thinking)
+    _close(db, run, turn, State.FINISHED, message, stop)
+    db.execute("UPDATE run SET head = ?, turns = ? WHERE n = ?", (message, seq, run))
+    events.append(db, run, Kind.TURN_FINISHED, f"turn/{seq}", None, turn=turn)
+    return message
+
+
+def keep_partial(db: sqlite3.Connection, run: int, turn: int, parent: int | None, why: str) -> str:
+    """End a live turn as a partial with the text shown so far; returns that text."""
+    seq, seat = db.execute("SELECT seq, seat FROM turn WHERE n = ?", (turn,)).fetchone()
+    text, thinking = streamed(db, turn)
+    message = content.put_message(db, parent, seat, text, thinking) if text or thinking else None
+    _close(db, run, turn, State.PARTIAL, message, why)
+    events.append(db, run, Kind.TURN_PARTIAL, f"turn/{seq}", {"why": why}, turn=turn)
+    return text
+
+
+def fail(db: sqlite3.Connection, run: int, turn: int, parent: int | None, error: str) -> None:
+    """A turn that could not be had; what had come of it is kept."""
+    seq = db.execute("SELECT seq FROM turn WHERE n = ?", (turn,)).fetchone()[0]
+    if any(streamed(db, turn)):
+        keep_partial(db, run, turn, parent, "error")
+    else:
+        _close(db, run, turn, State.FAILED, None, "error")
+    events.append(db, run, Kind.TURN_FAILED, f"turn/{seq}", {"error": error}, turn=turn)
+
+
+def skip(db: sqlite3.Connection, run: int, turn: int, parent: int | None) -> None:
+    """The floor passes on; the turn keeps its number but says nothing."""
+    seq, seat = db.execute("SELECT seq, seat FROM turn WHERE n = ?", (turn,)).fetchone()
+    text, thinking = streamed(db, turn)
+    message = content.put_message(db, parent, seat, text, thinking) if text or thinking else None
+    _close(db, run, turn, State.SKIPPED, message, "skip")
+    db.execute("UPDATE run SET turns = ? WHERE n = ?", (seq, run))
+    events.append(db, run, Kind.TURN_SKIPPED, f"turn/{seq}", None, turn=turn)
+
+
+def replace(db: sqlite3.Connection, run: int, turn: int, why: str) -> None:
+    """Take the last finished turn out of the conversation, its text kept; the head goes back before it."""
+    seq, message = db.execute("SELECT seq, message FROM turn WHERE n = ?", (turn,)).fetchone()
+    newest = db.execute("SELECT max(n) FROM turn").fetchone()[0]
+    db.execute("UPDATE turn SET state = 'replaced', replaced = ? WHERE n = ?", (newest, turn))
+    db.execute(
+        "UPDATE run SET head = (SELECT parent FROM message WHERE n = ?), turns = ? WHERE n = ?", (message, seq - 1, run)
+    )
+    events.append(db, run, Kind.TURN_REPLACED, f"turn/{seq}", {"why": why}, turn=turn)
+
+
+def queue_note(db: sqlite3.Connection, run: int, seq: int, author: str, text: str, who: str) -> int:
+    """A human's words, to be given before turn `seq`; shown as queued until then."""
+    message = content.put_message(db, None, author, text)
+    cursor = db.execute(
+        "INSERT INTO turn (run, seq, role, seat, state, message, started) VALUES (?, ?, 'note', ?, 'queued', ?, ?)",
+        (run, seq, author, message, time.time()),
+    )
+    assert cursor.lastrowid is not None
+    events.append(db, run, Kind.NOTE_QUEUED, f"note/{cursor.lastrowid}", {"who": who}, turn=cursor.lastrowid)
+    return cursor.lastrowid
+
+
+def give_notes(db: sqlite3.Connection, run: int, seq: int, head: int | None) -> int | None:
+    """Put every queued note into the conversation after `head`, in the order they came; returns the new head."""
+    rows = db.execute(
+        "SELECT turn.n, turn.seat, message.text, message.n FROM turn JOIN message ON message.n = turn.message"
+        " WHERE turn.run = ? AND turn.state = 'queued' ORDER BY turn.n",
+        (run,),
+    ).fetchall()
+    for n, author, text, loose in rows:
+        head = content.put_message(db, head, author, text)
+        db.execute(
+            "UPDATE turn SET state = 'finished', seq = ?, message = ?, ended = ? WHERE n = ?",
+            (seq, head, time.time(), n),
+        )
+        db.execute(
+            "DELETE FROM message WHERE n = ? AND n NOT IN (SELECT message FROM turn WHERE message = ?)", (loose,) * 2
+        )
+        db.execute("UPDATE run SET head = ? WHERE n = ?", (head, run))
+        events.append(db, run, Kind.NOTE_GIVEN, f"note/{n}", None, turn=n)
+    return head
+
+
+def listing(db: sqlite3.Connection, run: int, *, before: int | None = None, limit: int | None = None) -> list[Turn]:
+    """Turns and notes of a run and of what it was forked from, oldest first.
+
+    `before` (a row) and `limit` give the page of the newest ones before that row.
+    """
+    found: list[Turn] = []
+    left = -1 if limit is None else limit
+    for segment, bound in runs.lineage(db, run):
+        top = min(
+            (value for value in (before, None if bound is None else bound + 1) if value is not None), default=None
+        )
+        rows = db.execute(
+            f"{_SELECT} WHERE turn.run = ? AND (? IS NULL OR turn.n < ?) ORDER BY turn.n DESC LIMIT ?",
+            (segment, top, top, left),
+        ).fetchall()
+        found.extend(_turn(row, bound) for row in rows)
+        if limit is not None:
+            left = limit - len(found)
+            if left <= 0:
+                break
+    return found[::-1]
+
+
+def get(db: sqlite3.Connection, run: int, seq: int) -> Turn | None:
+    """The turn `seq` that counts, or None."""
+    for segment, bound in runs.lineage(db, run):
+        rows = db.execute(
+            f"{_SELECT} WHERE turn.run = ? AND turn.seq = ? AND turn.role = 'turn' AND (? IS NULL OR turn.n <= ?)"
+            " ORDER BY turn.n DESC",
+            (segment, seq, bound, bound),
+        )
+        for row in rows:
+            turn = _turn(row, bound)
+            if turn.state in (State.FINISHED, State.SKIPPED, State.LIVE):
+                return turn
+    return None
+
+
+def live(db: sqlite3.Connection, run: int) -> Turn | None:
+    """The turn being spoken, its text so far included, or None."""
+    row = db.execute(f"{_SELECT} WHERE turn.run = ? AND turn.state = 'live' ORDER BY turn.n DESC", (run,)).fetchone()
+    return _turn(row, None, streamed(db, row["n"])) if row else None
+
+
+def pace(turn: Turn) -> list[tuple[int, int, int]]:
+    """How the text came: (ms since the turn's start, characters of text, characters of thinking) per delta."""
+    if not turn.pace:
+        return []
+    raw = zlib.decompress(turn.pace)
+    return list(struct.iter_unpack("<IHH", raw))
+
+
+_SELECT = """
+SELECT turn.*, message.text AS text, message.thinking AS thinking,
+       call.tokens_in, call.tokens_out, call.cost, call.first
+FROM turn LEFT JOIN message ON message.n = turn.message
+LEFT JOIN call ON call.n = (SELECT max(n) FROM call WHERE call.run = turn.run AND call.turn = turn.n)
+"""
+
+
+def _stream(db: sqlite3.Connection, turn: int) -> tuple[int, int]:
+    """(run, id of the turn's `turn.started`): the turn's streamed events come after it."""
+    run = db.execute("SELECT run FROM turn WHERE n = ?", (turn,)).fetchone()[0]
+    row = db.execute(
+        "SELECT id FROM event WHERE run = ? AND turn = ? AND kind = 'turn.started' ORDER BY id DESC LIMIT 1",
+        (run, turn),
+    ).fetchone()
+    return run, row[0]
+
+
+def _deltas(db: sqlite3.Connection, turn: int) -> sqlite3.Cursor:
+    run, start = _stream(db, turn)
+    return db.execute(
+        "SELECT data FROM event WHERE run = ? AND id > ? AND turn = ? AND kind = 'turn.delta' ORDER BY id",
+        (run, start, turn),
+    )
+
+
+def _close(db: sqlite3.Connection, run: int, turn: int, state: State, message: int | None, stop: str) -> None:
+    packed = b""
+    for (data,) in _deltas(db, turn):
+        piece = json.loads(data)
+        sizes = (min(len(piece.get(key, "")), 0xFFFF) for key in ("text", "thinking"))
+        packed += struct.pack("<IHH", min(max(piece["t"], 0), 0xFFFFFFFF), *sizes)
+    db.execute(
+        "UPDATE turn SET state = ?, message = ?, ended = ?, stop = ?, pace = ? WHERE n = ?",
+        (state, message, time.time(), stop, zlib.compress(packed) if packed else None, turn),
+    )
+    _, start = _stream(db, turn)
+    db.execute(
+        "DELETE FROM event WHERE run = ? AND id > ? AND turn = ? AND kind IN ('turn.delta', 'turn.progress')",
+        (run, start, turn),
+    )
+
+
+def _turn(row: sqlite3.Row, bound: int | None, so_far: tuple[str, str] | None = None) -> Turn:
+    state = State(row["state"])
+    if state is State.REPLACED and bound is not None and row["replaced"] >= bound:
+        state = State.FINISHED  # a fork that was made before the parent replaced the turn still has it
+    text, thinking = so_far or (row["text"] or "", row["thinking"] or "")
+    return Turn(
+        n=row["n"],
+        seq=row["seq"],
+        role=row["role"],
+        seat=row["seat"],
+        persona=row["persona"],
+        model=row["model"],
+        state=state,
+        text=text,
+        thinking=thinking,
+        message=row["message"],
+        started=row["started"],
+        ended=row["ended"],
+        stop=row["stop"],
+        tokens_in=row["tokens_in"],
+        tokens_out=row["tokens_out"],
+        cost=row["cost"],
+        first=row["first"],
+        pace=row["pace"],
+    )
