@@ -1,0 +1,64 @@
+"""A run as a document: Markdown, HTML, text, JSON lines, and conversations ready for fine-tuning.
+
+One file per format, each with `render(source) -> str`; all of them read one `Source`, taken in one transaction, so
+that the export of a live run is one moment of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sqlite3
+from dataclasses import dataclass
+
+from engine.record.export.source import Source, read
+from engine.record.runs import Run
+from engine.settings.errors import UsageError, nearest
+
+__all__ = ["FORMATS", "Format", "Source", "checked", "export", "read", "render"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way to write a run. `per_seat`: written to a folder, it is a file for each seat."""
+
+    module: str
+    suffix: str
+    about: str
+    per_seat: bool = False
+
+
+FORMATS: dict[str, Format] = {
+    "md": Format("markdown", "md", "Markdown, to read and to paste"),
+    "html": Format("page", "html", "one self-contained page, to read and to send"),
+    "txt": Format("plain_text", "txt", "plain text, one per seat", per_seat=True),
+    "jsonl": Format("json_lines", "jsonl", "everything known of each turn, one JSON object a line"),
+    "chatml": Format("chatml", "jsonl", "for fine-tuning: role and content, one conversation per seat and line"),
+    "sharegpt": Format("sharegpt", "jsonl", "for fine-tuning: from and value, one conversation per seat and line"),
+}
+
+
+def export(db: sqlite3.Connection, run: Run, fmt: str, seat: str | None = None) -> str:
+    """The run written as `fmt`, from the view of one seat only where `seat` is given.
+
+    Raises UsageError: no such format, no such seat, or a seat given to a format that has no views.
+    """
+    checked(fmt)
+    return render(read(db, run), fmt, seat)
+
+
+def render(source: Source, fmt: str, seat: str | None = None) -> str:
+    """What `export` returns, of a run that was read already."""
+    form = FORMATS[checked(fmt)]
+    if seat is not None:
+        if form.module not in ("plain_text", "chatml", "sharegpt"):
+            raise UsageError(f"{fmt} shows all seats; --seat goes with txt, chatml and sharegpt")
+        source = source.only(seat)
+    text: str = importlib.import_module(f"engine.record.export.{form.module}").render(source)
+    return text
+
+
+def checked(fmt: str) -> str:
+    """`fmt`, if it is one. Raises UsageError."""
+    if fmt not in FORMATS:
+        raise UsageError(f"unknown format {fmt!r}: {nearest(fmt, FORMATS)}")
+    return fmt

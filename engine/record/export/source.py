@@ -1,0 +1,98 @@
+"""What every format reads: a run, its seats and its turns, taken in one read transaction."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from engine.record import content, runs, turns
+from engine.record.runs import Run
+from engine.record.turns import State, Turn
+from engine.settings.errors import UsageError, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Who sits there. `system` is the system prompt that its last model call was sent, "" where none was made."""
+
+    name: str
+    persona: str | None
+    model: str | None
+    language: str | None
+    system: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One moment of a run. `views` are the seats whose view is wanted; `opening` is what the spec begins with."""
+
+    run: Run
+    spec: dict[str, Any]
+    seats: tuple[Seat, ...]
+    views: tuple[Seat, ...]
+    turns: tuple[Turn, ...]
+
+    @property
+    def conversation(self) -> list[Turn]:
+        """The turns and notes that count: not broken, replaced, skipped, unfinished or still waiting."""
+        return [turn for turn in self.turns if turn.state is State.FINISHED and turn.text.strip()]
+
+    def only(self, seat: str) -> Source:
+        """The same, seen from one seat (any case). Raises UsageError."""
+        found = [item for item in self.seats if item.name.casefold() == seat.casefold()]
+        if not found:
+            raise UsageError(f"run {self.run.id} has no seat {seat!r}: {nearest(seat, [s.name for s in self.seats])}")
+        return dataclasses.replace(self, views=tuple(found))
+
+    def place(self, seat: str) -> int:
+        """The seat's number at the table, from 0; a name that has none comes after all others."""
+        return next((number for number, item in enumerate(self.seats) if item.name == seat), len(self.seats))
+
+
+def read(db: sqlite3.Connection, run: Run) -> Source:
+    """Everything an export needs, of one moment; a turn being spoken has its text so far."""
+    outermost = not db.in_transaction
+    if outermost:
+        db.execute("BEGIN")
+    try:
+        spec = runs.spec(db, run)
+        found = turns.listing(db, run.n)
+        live = turns.live(db, run.n)
+        prompts = _system_prompts(db, run)
+    finally:
+        if outermost:
+            db.execute("COMMIT")
+    if live:
+        found = [live if turn.n == live.n else turn for turn in found]
+    seats = _seats(spec, found, prompts)
+    return Source(run, spec, seats, seats, tuple(found))
+
+
+def _seats(spec: dict[str, Any], found: list[Turn], prompts: dict[str, str]) -> tuple[Seat, ...]:
+    described = {str(item["name"]): item for item in spec.get("seats") or [] if isinstance(item, dict)}
+    spoken = dict.fromkeys(turn.seat for turn in found if turn.role == "turn")
+    last = {turn.seat: turn for turn in found if turn.role == "turn"}
+    seats = []
+    for name in dict.fromkeys([*described, *spoken]):
+        told, turn = described.get(name, {}), last.get(name)
+        persona = told.get("persona") or (turn.persona if turn else None)
+        model = told.get("model") or (turn.model if turn else None)
+        seats.append(Seat(name, persona, model, told.get("language"), prompts.get(name, "")))
+    return tuple(seats)
+
+
+def _system_prompts(db: sqlite3.Connection, run: Run) -> dict[str, str]:
+    """Seat to the system text of its newest call, those of the runs it was forked from included."""
+    found: dict[str, str] = {}
+    for segment, bound in runs.lineage(db, run.n):
+        rows = db.execute(
+            "SELECT seat, json_extract(request, '$.system') FROM call WHERE n IN (SELECT max(n) FROM call"
+            " WHERE run = ?1 AND (?2 IS NULL OR turn <= ?2) AND seat IS NOT NULL AND purpose = 'turn' GROUP BY seat)",
+            (segment, bound),
+        )
+        for seat, system in rows:
+            if seat not in found and isinstance(system, int):
+                found[seat] = content.body(db, system)
+    return found
