@@ -55,7 +55,7 @@ h1 { font-size: 1.6rem; line-height: 1.2; margin: 1rem 0; }
 dl { display: flex; flex-wrap: wrap; gap: .5rem 1.75rem; margin: 0 0 1.5rem; font-size: .875rem; }
 dt { color: var(--faint); }
 dd { margin: 0; }
-main { display: grid; grid-template-columns: minmax(0, 1fr); gap: .75rem; }
+main { display: grid; grid-template-columns: minmax(0, 1fr); gap: .75rem; align-items: start; }
 article {
   --voice: var(--seat-0); padding: .75rem 1rem; background: var(--card); border: 1px solid var(--line);
   border-inline-start: .25rem solid var(--voice); border-radius: .375rem; min-width: 0;
@@ -64,7 +64,7 @@ article {
 .s2 { --voice: var(--seat-2); }
 .s3 { --voice: var(--seat-3); }
 .note { --voice: var(--human); border-style: dashed; }
-.aside { opacity: .7; border-style: dotted; }
+.aside { color: var(--faint); border-style: dotted; }
 article header { display: flex; flex-wrap: wrap; gap: 0 .75rem; align-items: baseline; }
 h2 { font-size: 1rem; margin: 0; color: var(--voice); }
 .about, summary { color: var(--faint); font-size: .8125rem; }
@@ -81,8 +81,8 @@ details { margin-top: .375rem; }
 a { color: inherit; }
 @media (min-width: 56rem) {
   .columns { grid-template-columns: repeat(2, minmax(0, 1fr)); column-gap: 1.5rem; }
-  .columns .left { grid-column: 1; margin-inline-end: 2rem; }
-  .columns .right { grid-column: 2; margin-inline-start: -2rem; }
+  .columns .left { grid-column: 1; }
+  .columns .right { grid-column: 2; }
   .columns .note { grid-column: 1 / -1; justify-self: center; max-width: 40rem; }
 }
 @media print { article { break-inside: avoid; } }
