@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from engine.record import events
-from engine.record.errors import RecordError
+from engine.record.errors import RecordError, WrongNameError
 from engine.record.events import Kind
 
 AskKind = Literal["approve", "choose", "text", "edit"]
@@ -78,10 +78,10 @@ def answer(db: sqlite3.Connection, n: int, value: str, who: str) -> Ask:
         picked = next((item.value for item in ask.options if item.key == value), None)
         free = ask.kind == "choose" and value.startswith("model=")
         if picked is None and not free:
-            raise RecordError(f"ask {n}: answer one of {', '.join(item.value for item in ask.options)}")
+            raise WrongNameError(f"ask {n}: answer one of {', '.join(item.value for item in ask.options)}")
         value = picked or value
     if ask.kind in ("text", "edit") and not value.strip():
-        raise RecordError(f"ask {n}: the answer is empty")
+        raise WrongNameError(f"ask {n}: the answer is empty")
     _close(db, n, "answered", value, who)
     events.append(db, _run(db, n), Kind.ASK_ANSWERED, f"ask/{n}", {"ask": n, "answer": value, "who": who})
     return get(db, n)
@@ -97,7 +97,7 @@ def withdraw(db: sqlite3.Connection, n: int, why: str) -> None:
 def get(db: sqlite3.Connection, n: int) -> Ask:
     row = db.execute(f"{_SELECT} WHERE ask.n = ?", (n,)).fetchone()
     if not row:
-        raise RecordError(f"no ask {n}; `tertulia asks` lists the open ones")
+        raise WrongNameError(f"no ask {n}; `tertulia asks` lists the open ones")
     return _ask(row)
 
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from engine.settings.errors import UsageError
+
 
 class RecordError(Exception):
     """The record cannot be used. What was committed stays."""
+
+
+class WrongNameError(RecordError, UsageError):
+    """What the user named is not in the record, or not possible there: wrong use, nothing is broken."""
 
 
 class DiskFullError(RecordError):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.record import content, events, presence
-from engine.record.errors import RecordError
+from engine.record.errors import RecordError, WrongNameError
 from engine.record.events import Kind
 
 
@@ -125,9 +125,9 @@ def find(db: sqlite3.Connection, name: str, database: Path | None = None) -> Run
         rows = [row for row in rows if row["id"] == low] or rows
     if not rows:
         hint = "no run yet" if name == "last" else f"no run {name}"
-        raise RecordError(f"{hint}; `tertulia runs` lists them")
+        raise WrongNameError(f"{hint}; `tertulia runs` lists them")
     if len(rows) > 1:
-        raise RecordError(f"{name} begins several runs: {', '.join(row['id'] for row in rows)}; type more of it")
+        raise WrongNameError(f"{name} begins several runs: {', '.join(row['id'] for row in rows)}; type more of it")
     return _run(rows[0], database)
 
 
