@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import time
+import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
@@ -120,7 +121,12 @@ def _no_model(said: str) -> bool:
 
 def check_url(place: Endpoint) -> None:
     """Raises ProviderError(REFUSED) unless the endpoint has an http or https address."""
-    if not place.url.startswith(("http://", "https://")):
+    try:
+        parts = urllib.parse.urlsplit(place.url)
+        right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        right = False
+    if not right:
         raise bad_url(place)
 
 

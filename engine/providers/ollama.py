@@ -192,6 +192,7 @@ class Ollama:
         """Importing the SDK takes 0.4 s of CPU: in a thread."""
         sdk: Any = importlib.import_module("ollama")
         http: Any = importlib.import_module("httpx")
+        lines: Any = importlib.import_module("engine.providers.ollama_lines")
         place, wait = self.endpoint, self.endpoint.timeouts
         try:
             client: ollama.AsyncClient = sdk.AsyncClient(
@@ -199,6 +200,7 @@ class Ollama:
                 headers={**place.headers, **({"Authorization": f"Bearer {secret}"} if secret else {})},
                 # How long an answer may take is for Patience to say.
                 timeout=http.Timeout(None, connect=wait.connect, write=wait.idle, pool=wait.connect),
+                event_hooks={"response": [lines.keep_whole]},
             )
         except (ValueError, http.InvalidURL):
             raise faults.bad_url(place) from None

@@ -46,7 +46,11 @@ def endpoint(name: str) -> Endpoint:
 
 def open_adapter(endpoint_name: str) -> Adapter:
     """A new adapter for the endpoint. Connects to nothing and imports no SDK yet. Raises UsageError."""
-    place = endpoint(endpoint_name)
+    return adapter_for(endpoint(endpoint_name))
+
+
+def adapter_for(place: Endpoint) -> Adapter:
+    """A new adapter for an endpoint that need not stand in any file."""
     module, _, cls = _ADAPTERS[place.adapter].partition(":")
     return cast(Adapter, getattr(importlib.import_module(module), cls)(place))
 

@@ -40,7 +40,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.providers import script
+from engine.providers import script, translate
 from engine.providers.endpoint import Endpoint
 from engine.providers.protocol import (
     OPTIONS,
@@ -81,6 +81,7 @@ class Scripted:
         self._files: dict[Path, tuple[int, script.Script]] = {}
 
     async def stream(self, request: Request) -> AsyncIterator[Delta]:
+        translate.options(self.endpoint, request, {name: name for name in OPTIONS})
         self.requests.append(request)
         seat = request.slot.rpartition("/")[2]
         seq = sum(message.role == "assistant" for message in request.messages)
