@@ -1,0 +1,164 @@
+"""A run as plain text: what is said goes to stdout word by word, what happens around it to stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from engine.cli.style import narrate, paint, seat_colour
+from engine.record.events import Event
+from engine.record.visible import one_line, visible
+
+
+class Plain:
+    """Prints events in order. Text in the middle of a turn is printed as it comes, its trailing space held back."""
+
+    def __init__(self, seats: list[str]) -> None:
+        self._seats = seats
+        self._turn: int | None = None
+        """The turn whose line is open, by number."""
+        self._shown = ""
+        self._held = ""
+
+    def show(self, event: Event) -> None:
+        data = event.data
+        match event.kind:
+            case "turn.started":
+                self._end_line()
+                self._begin(data)
+            case "turn.delta":
+                if self._turn != data["seq"]:
+                    self._begin(data)
+                self._stream(data.get("text", ""))
+            case "turn.finished":
+                self._finish(data)
+            case "turn.partial":
+                self._partial(data)
+            case "note.given":
+                self._end_line()
+                self.say(data["seat"], data["text"], note=True)
+            case _:
+                if tell := _NARRATED.get(event.kind):
+                    self.narrate(tell(data))
+
+    def say(self, seat: str, text: str, *, note: bool = False) -> None:
+        """A whole message at once."""
+        print(f"{self._name(seat, note)} {visible(text).strip()}", flush=True)
+
+    def narrate(self, text: str) -> None:
+        """A line on stderr, never in the middle of one that is being spoken on the same terminal."""
+        if self._shown and sys.stdout.isatty() and sys.stderr.isatty():
+            print(flush=True)
+        narrate(text)
+
+    def close(self) -> None:
+        """End the open line, if there is one."""
+        self._end_line()
+
+    def _begin(self, data: dict[str, Any]) -> None:
+        self._turn, self._shown, self._held = data["seq"], "", ""
+        self._seat = data["seat"]
+
+    def _stream(self, text: str) -> None:
+        """Print what is new; leading space is dropped, trailing space waits for the word after it."""
+        text = self._held + visible(text)
+        if not self._shown:
+            text = text.lstrip()
+            if text:
+                print(self._name(self._seat), end=" ")
+        body = text.rstrip()
+        self._held = text[len(body) :]
+        if body:
+            print(body, end="", flush=True)
+            self._shown += body + self._held
+
+    def _finish(self, data: dict[str, Any]) -> None:
+        whole = visible(data["text"]).strip()
+        shown = self._shown.rstrip() if self._turn == data["seq"] else ""
+        if not shown:
+            self.say(data["seat"], data["text"])
+        elif whole.startswith(shown):
+            print(whole[len(shown) :], flush=True)
+        elif shown.startswith(whole):
+            print(flush=True)
+        else:
+            print(flush=True)
+            self.say(data["seat"], data["text"])
+        self._turn, self._shown, self._held = None, "", ""
+
+    def _partial(self, data: dict[str, Any]) -> None:
+        if self._turn != data["seq"] or not self._shown:
+            if data["text"].strip():
+                print(f"{self._name(data['seat'])} {visible(data['text']).strip()} […]", flush=True)
+        else:
+            print(" […]", flush=True)
+        self._turn, self._shown, self._held = None, "", ""
+        narrate(f"turn {data['seq']} is broken off ({one_line(data['why'])}), kept, and no longer part of the talk")
+
+    def _end_line(self) -> None:
+        if self._shown:
+            print(flush=True)
+        self._turn, self._shown, self._held = None, "", ""
+
+    def _name(self, seat: str, note: bool = False) -> str:
+        place = self._seats.index(seat) if seat in self._seats else len(self._seats)
+        label = one_line(seat) + (" (note)" if note else "")
+        return paint(f"{label}:", seat_colour(place), bold=True)
+
+
+def _ended(word: str) -> Callable[[dict[str, Any]], str]:
+    def tell(data: dict[str, Any]) -> str:
+        why = ": ".join(one_line(str(data[key])) for key in ("reason", "detail") if data.get(key))
+        return f"{word} ({why})" if why else word
+
+    return tell
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    return ", ".join(f"{one_line(str(key))}={one_line(str(value), 60)}" for key, value in values.items())
+
+
+def _ask(data: dict[str, Any]) -> str:
+    choices = ", ".join(option["value"] for option in data.get("options") or [])
+    hint = f"answer: {one_line(choices)}; " if choices else ""
+    return f"ask {data['ask']}: {one_line(data['question'])} ({hint}`tertulia answer {data['ask']} VALUE`)"
+
+
+_NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
+    "run.started": lambda data: "resumed" if data["resumed"] else "started",
+    "run.crashed": lambda data: "the host had died",
+    "run.paused": lambda data: f"paused ({one_line(str(data.get('why', '')))})",
+    "run.resumed": lambda data: "goes on",
+    "run.waiting": lambda data: f"waits: {one_line(str(data.get('why', '')))}",
+    "run.finished": _ended("finished"),
+    "run.stopped": _ended("stopped"),
+    "run.failed": _ended("failed"),
+    "run.forked": lambda data: f"forked at turn {data['at_turn']}: run {data['child']}",
+    "spec.changed": lambda data: f"changed: {_pairs(data['changes'])}",
+    "turn.failed": lambda data: f"turn {data['seq']} failed: {one_line(data['error'])}",
+    "turn.skipped": lambda data: f"turn {data['seq']} is skipped",
+    "turn.replaced": lambda data: f"turn {data['seq']} is taken back ({one_line(data['why'])}); the old text is kept",
+    "control.word": lambda data: f"{one_line(data['seat'])} says {one_line(data['word'])}",
+    "note.queued": lambda data: f"your words wait for the next turn: {one_line(data['text'], 60)}",
+    "command.taken": lambda data: f"{one_line(data['who'])}: {one_line(data['verb'])}",
+    "command.refused": lambda data: f"{one_line(data['verb'])} is refused: {one_line(data['why'])}",
+    "command.cancelled": lambda data: f"{one_line(data['verb'])} is cancelled: the host died first",
+    "ask.opened": _ask,
+    "ask.answered": lambda data: f"ask {data['ask']}: {one_line(str(data['who']))} answers {one_line(data['answer'])}",
+    "ask.withdrawn": lambda data: f"ask {data['ask']} is withdrawn: {one_line(data['why'])}",
+    "seat.changed": lambda data: f"{one_line(data['seat'])}: {_pairs(data['changes'])}",
+    "seat.taken": lambda data: f"{one_line(data['who'])} speaks for {one_line(data['seat'])} now",
+    "seat.released": lambda data: f"{one_line(data['seat'])} is its model's again",
+    "call.retried": lambda data: (
+        f"{one_line(data['seat'])}: attempt {data['attempt']} in {data['wait']:.1f} s: {one_line(data['error'])}"
+    ),
+    "context.cut": lambda data: (
+        f"{one_line(data['seat'])}: the conversation no longer fits, cut ({data['strategy']}, {data['tokens']} tokens)"
+    ),
+    "context.truncated": lambda data: (
+        f"{one_line(data['seat'])}: the provider read {data['counted']} of about {data['estimated']} tokens"
+    ),
+    "limit.reached": lambda data: f"limit reached: {data['unit']} {data['spent']} of {data['cap']}",
+    "repetition.found": lambda data: f"the talk repeats itself: {data['measure']} {data['value']}",
+}

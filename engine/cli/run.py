@@ -1,0 +1,63 @@
+"""`tertulia run`: start a pipeline, then show it in the app, as text, as events, or not at all."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from engine.cli.session import Session, current, on_terminal, run_argument
+
+
+@click.command()
+@click.argument("pipeline", metavar="PIPELINE")
+@click.option(
+    "--set", "sets", multiple=True, metavar="K=V", help="Override a key, such as seats.0.model=ollama/llama3.2."
+)
+@click.option("--seed", metavar="TEXT", help="What the talk opens with.")
+@click.option("--plain", is_flag=True, help="The conversation as text on stdout.  [default without a terminal]")
+@click.option("--json", "as_json", is_flag=True, help="Every event as a line of JSON on stdout.")
+@click.option("--detach", is_flag=True, help="Print the run's id and leave it to itself.")
+@click.option(
+    "--answers",
+    type=click.Choice(["ask", "default", "fail"]),
+    default="ask",
+    show_default=True,
+    help="What happens when the run asks something: you are asked, the default is taken, or the run fails.",
+)
+@current
+def run(session: Session, pipeline: str, sets: tuple[str, ...], answers: str, **how: Any) -> int:
+    """Start PIPELINE (a name or a file) as a process of its own, and follow it.
+
+    The run goes on when you leave. Ctrl-C asks what it means; without a terminal it stops the run. With
+    `--answers ask` and no terminal, a run that asks something is named on stderr and left waiting: exit code 3.
+
+    \b
+    Example:  tertulia run eliza-meets-parry --plain --set limits.turns=6
+    """
+    modes = [name for name in ("plain", "as_json", "detach") if how[name]]
+    if len(modes) > 1:
+        raise click.UsageError("choose one of --plain, --json and --detach", click.get_current_context())
+    run_id = session.control().start(pipeline, sets, seed=how["seed"], answers=answers)
+    if how["detach"]:
+        print(run_id, flush=True)
+        print(f"run {run_id} goes on by itself; `tertulia follow {run_id}` shows it", file=sys.stderr)
+        return 0
+    if not modes and session.opener is not None and on_terminal():
+        return session.open_app(run_id)
+    from engine.cli.watch import Watch
+
+    return Watch(session, run_id, as_json=how["as_json"], answers=answers == "ask").run()
+
+
+@click.command()
+@run_argument
+@current
+def attach(session: Session, run: str) -> int:
+    """Open the app on RUN. Any number of terminals may be attached to one run.
+
+    \b
+    Example:  tertulia attach last
+    """
+    return session.open_app(session.find(run))

@@ -1,0 +1,177 @@
+"""The terminal that started a run: shows it, answers what it asks, and decides what Ctrl-C means."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+from engine.cli import prompt
+from engine.cli.feed import Feed
+from engine.cli.plain import Plain
+from engine.cli.session import Session
+from engine.cli.style import narrate
+from engine.record.asks import Ask
+from engine.record.errors import RecordError
+from engine.record.events import Event
+from engine.record.export.json_lines import escaped
+from engine.record.runs import Run, Status
+from engine.record.visible import one_line
+from engine.settings.errors import UsageError
+
+_STOP_PATIENCE = 10.0
+"""Seconds a run that was told to stop has to say that it did."""
+
+
+class Watch:
+    """Follows a run from its first event to its end. `answers`: whoever sits at this terminal is asked."""
+
+    def __init__(self, session: Session, run: str, *, as_json: bool, answers: bool) -> None:
+        self._control = session.control()
+        self._feed = Feed(session.database, run)
+        spec = self._feed.reader.spec(self._feed.run)
+        seats = [str(seat["name"]) for seat in spec.get("seats") or []]
+        self._plain = None if as_json else Plain(seats)
+        self._answers = answers
+        self._lines = prompt.Lines() if sys.stdin.isatty() else None
+        self._asked: Ask | None = None
+        self._interrupts = 0
+        self._heard = 0
+        self._stopping: float | None = None
+
+    def run(self) -> int:
+        """Follow to the end; returns the exit code."""
+        if self._plain:
+            narrate(f"run {self._feed.run.id}: {one_line(self._feed.run.title)}")
+        try:
+            with self._catching():
+                for batch in self._feed.events():
+                    for event in batch:
+                        self._show(event)
+                    code = self._act()
+                    if code is not None:
+                        return code
+            return self._over(self._feed.run)
+        finally:
+            if self._plain:
+                self._plain.close()
+            self._feed.close()
+
+    def _show(self, event: Event) -> None:
+        if self._plain is None:
+            print(escaped(event.as_json()), flush=True)
+        elif event.kind != "ask.opened" or not self._answers or self._lines is None:
+            self._plain.show(event)
+
+    def _act(self) -> int | None:
+        """Interrupts and asks; an exit code when this terminal has no more to do."""
+        if self._interrupts > self._heard:
+            self._heard = self._interrupts
+            return self._interrupted()
+        if self._stopping is not None:
+            if time.monotonic() > self._stopping:
+                narrate(f"run {self._feed.run.id} has not stopped yet; `tertulia show {self._feed.run.id}`")
+                return 130
+            return None
+        line = self._lines.poll() if self._lines else None
+        if self._heard and line is not None:
+            return self._decided(line)
+        return self._ask(line) if self._answers and not self._heard else None
+
+    def _interrupted(self) -> int | None:
+        if self._stopping is not None:
+            return 130
+        if self._lines is None or self._lines.ended or self._interrupts > 1:
+            self._stop()
+            return None
+        self._lines.drop()
+        prompt.interrupted(self._feed.run.id)
+        return None
+
+    def _decided(self, line: str) -> int | None:
+        match line.strip().lower()[:1]:
+            case "d":
+                run = self._feed.run.id
+                narrate(f"run {run} goes on; `tertulia follow {run}` shows it, `tertulia stop {run}` ends it")
+                return 130
+            case "s":
+                self._stop()
+            case "c" | "":
+                self._interrupts = self._heard = 0
+                self._asked = None
+            case _:
+                prompt.interrupted(self._feed.run.id)
+        return None
+
+    def _stop(self) -> None:
+        narrate("stopping")
+        self._stopping = time.monotonic() + _STOP_PATIENCE
+        try:
+            self._control.stop(self._feed.run.id)
+        except UsageError as error:
+            narrate(str(error))
+
+    def _ask(self, line: str | None) -> int | None:
+        waiting = self._feed.reader.asks(self._feed.run) if self._feed.run.active else []
+        if self._asked is not None and all(ask.n != self._asked.n for ask in waiting):
+            print(file=sys.stderr)
+            narrate(f"ask {self._asked.n} is settled elsewhere")
+            self._asked = None
+        if self._lines is None or self._lines.ended:
+            return self._name(waiting)
+        if self._asked is None:
+            if waiting:
+                self._asked = waiting[0]
+                prompt.put(self._asked)
+            return None
+        if line is not None:
+            asked, self._asked = self._asked, None
+            value = line if line.strip() else asked.fallback or ""
+            try:
+                self._control.answer(asked.n, value)
+            except RecordError as error:
+                narrate(str(error))
+        return None
+
+    def _name(self, waiting: list[Ask]) -> int | None:
+        """Without a terminal: name the asks that nothing but a person will settle, and leave."""
+        stuck = [ask for ask in waiting if ask.deadline is None or ask.fallback is None]
+        for ask in stuck:
+            print(
+                f"tertulia: run {ask.run} waits: ask {ask.n}: {one_line(ask.question)}"
+                f" (`tertulia answer {ask.n} {_choices(ask)}`)",
+                file=sys.stderr,
+            )
+        return 3 if stuck else None
+
+    def _over(self, run: Run) -> int:
+        if run.status is Status.CRASHED:
+            narrate(f"run {run.id} crashed; `tertulia resume {run.id}` goes on from its last finished turn")
+        if self._stopping is not None:
+            return 130
+        return exit_code(run)
+
+    @contextlib.contextmanager
+    def _catching(self) -> Iterator[None]:
+        """Count Ctrl-C instead of dying of it."""
+
+        def count(_: int, __: FrameType | None) -> None:
+            self._interrupts += 1
+
+        before = signal.signal(signal.SIGINT, count)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def exit_code(run: Run) -> int:
+    """0 for a run that ended as it should, 1 for one that failed or crashed."""
+    return 0 if run.status in (Status.FINISHED, Status.STOPPED) else 1
+
+
+def _choices(ask: Ask) -> str:
+    return "|".join(one_line(option.value) for option in ask.options) or "TEXT"
