@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -44,13 +45,13 @@ class Kind(StrEnum):
     TURN_PROGRESS = "turn.progress"
     """seq, seat, done, total: prompt tokens read so far; deleted when the turn ends."""
     TURN_FINISHED = "turn.finished"
-    """seq, seat, text, thinking, stop, usage."""
+    """seq, seat, text, thinking, stop, usage (with `first`, the Unix time of the first token)."""
     TURN_PARTIAL = "turn.partial"
     """seq, seat, text, why: a broken half-turn that is kept."""
     TURN_FAILED = "turn.failed"
     """seq, seat, error: the turn could not be had."""
     TURN_SKIPPED = "turn.skipped"
-    """seq, seat."""
+    """seq, seat, text: what had come of it, no part of the conversation."""
     TURN_REPLACED = "turn.replaced"
     """seq, seat, why (retry or edit): the old text is kept, no longer part of the conversation."""
     CONTROL_WORD = "control.word"
@@ -79,6 +80,8 @@ class Kind(StrEnum):
     """seat, who."""
     CALL_RETRIED = "call.retried"
     """seat, attempt, wait (s), error."""
+    RATE_WAITED = "rate.waited"
+    """seat, wait (s): the provider's rate limit, shared by all runs, held the call back."""
     CONTEXT_CUT = "context.cut"
     """seat, strategy, dropped (turn numbers), kept, tokens, window, exact."""
     CONTEXT_TRUNCATED = "context.truncated"
@@ -133,13 +136,22 @@ SELECT event.id, run.id AS run, event.at, event.kind, event.subject, event.data,
        message.text AS text, message.thinking AS thinking, turn.seq AS seq, turn.seat AS seat, turn.stop AS stop,
        CASE event.kind WHEN 'turn.finished' THEN (
            SELECT json_object('tokens_in', tokens_in, 'tokens_out', tokens_out, 'thinking', thinking,
-                              'cached', cached, 'cost', cost)
+                              'cached', cached, 'cost', cost, 'first', first)
            FROM call WHERE call.turn = turn.n AND call.run = turn.run ORDER BY call.n DESC LIMIT 1) END AS usage
 FROM event JOIN run ON run.n = event.run
 LEFT JOIN turn ON turn.n = event.turn
 LEFT JOIN message ON message.n = turn.message
 """
-_WITH_TEXT = frozenset({Kind.TURN_FINISHED, Kind.TURN_PARTIAL, Kind.TURN_REPLACED, Kind.NOTE_QUEUED, Kind.NOTE_GIVEN})
+_WITH_TEXT = frozenset(
+    {
+        Kind.TURN_FINISHED,
+        Kind.TURN_PARTIAL,
+        Kind.TURN_SKIPPED,
+        Kind.TURN_REPLACED,
+        Kind.NOTE_QUEUED,
+        Kind.NOTE_GIVEN,
+    }
+)
 
 
 def after(db: sqlite3.Connection, last: int, *, run: int | None = None, limit: int = 1000) -> list[Event]:
@@ -147,6 +159,13 @@ def after(db: sqlite3.Connection, last: int, *, run: int | None = None, limit: i
     where, values = ("event.run = ? AND event.id > ?", (run, last)) if run is not None else ("event.id > ?", (last,))
     rows = db.execute(f"{_SELECT} WHERE {where} ORDER BY event.id LIMIT ?", (*values, limit))
     return [_event(row) for row in rows]
+
+
+def backwards(db: sqlite3.Connection, run: int, kinds: Collection[str], top: int) -> Iterator[Event]:
+    """A run's events of some kinds with an id up to `top`, newest first, read only as far as they are asked for."""
+    marks = ", ".join("?" * len(kinds))
+    query = f"{_SELECT} WHERE event.run = ? AND event.id <= ? AND event.kind IN ({marks}) ORDER BY event.id DESC"
+    yield from map(_event, db.execute(query, (run, top, *kinds)))
 
 
 def newest(db: sqlite3.Connection) -> int:

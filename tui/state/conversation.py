@@ -1,0 +1,315 @@
+"""A duel as it is shown: attached once, then kept current by events. Attaching late gives what following gave.
+
+Places in the transcript are event ids, so that what is read later (an older page, a late attachment) falls where a
+watcher who was there from the start has it. Totals (tokens, cost) and derived states (crashed) have no event of their
+own: `refresh` takes them from the run's row, and `stale` says when to.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from engine.record import events as log
+from engine.record.asks import Ask, Option
+from engine.record.events import Event, Kind
+from engine.record.reader import Attachment, Reader
+from engine.record.runs import Run, Status
+from engine.record.turns import State, Turn
+from tui.state import wording
+from tui.state.entries import WAITING, Entry, of_note, of_turn
+from tui.state.seats import SeatView, of_spec
+
+PAGE = 200
+"""Turns and notes that are read at once."""
+_RECENT = 30
+_PLACES = frozenset({*wording.KINDS, Kind.TURN_STARTED, Kind.NOTE_GIVEN})
+_STATUS: dict[str, Status] = {
+    Kind.RUN_QUEUED: Status.QUEUED,
+    Kind.RUN_STARTED: Status.RUNNING,
+    Kind.RUN_RESUMED: Status.RUNNING,
+    Kind.RUN_PAUSED: Status.PAUSED,
+    Kind.RUN_WAITING: Status.WAITING,
+    Kind.RUN_FINISHED: Status.FINISHED,
+    Kind.RUN_STOPPED: Status.STOPPED,
+    Kind.RUN_FAILED: Status.FAILED,
+    Kind.RUN_CRASHED: Status.CRASHED,
+}
+_TOTALS = frozenset({Kind.TURN_FINISHED, Kind.TURN_PARTIAL, Kind.TURN_FAILED, Kind.TURN_SKIPPED, Kind.CALL_RETRIED})
+_SPEC = frozenset({Kind.SPEC_CHANGED, Kind.SEAT_CHANGED, Kind.SEAT_TAKEN, Kind.SEAT_RELEASED})
+
+
+class Conversation:
+    """`entries` are in the order they are read; queued notes come last. `asks` are open, oldest first."""
+
+    def __init__(self, found: Attachment, places: Iterator[Event], *, page: int = PAGE) -> None:
+        """`places` are the run's events of the kinds that have a place, up to `found.newest`, newest first."""
+        self.entries: list[Entry] = []
+        self.asks: list[Ask] = list(found.asks)
+        self.last = found.newest
+        self.stale = False
+        """Whether something happened that only the run's row tells."""
+        self.spec_stale = False
+        self.touched: list[Entry] = []
+        """Entries that changed since the list was last emptied."""
+        self.moved = 0
+        """Grows whenever entries come or go anywhere but at the end."""
+        self._walked = 0
+        self._oldest: int | None = None
+        self._given: set[int] = set()
+        self.has_older = False
+        self.refresh(found.run, found.spec)
+        self._read(found.turns, places, page)
+
+    @classmethod
+    def attach(cls, reader: Reader, run_id: str, page: int = PAGE) -> Conversation:
+        """The run as it stands. Raises RecordError."""
+        found = reader.attach(run_id, page)
+        return cls(found, log.backwards(reader.db, found.run.n, _PLACES, found.newest), page=page)
+
+    def refresh(self, run: Run, spec: dict[str, Any] | None = None) -> None:
+        """Take what the run's row says now, and its spec where that changed."""
+        self.run = run
+        self.status, self.reason, self.detail = run.status, run.reason, run.detail
+        self.turns = run.turns
+        self.stale = False
+        if spec is not None:
+            self.spec = spec
+            self.seats: list[SeatView] = of_spec(spec)
+            self.spec_stale = False
+
+    @property
+    def limit(self) -> int | None:
+        """Turns after which the duel ends."""
+        return (self.spec.get("limits") or {}).get("turns") or None
+
+    @property
+    def live(self) -> Entry | None:
+        """The turn being spoken."""
+        for entry in reversed(self.entries):
+            if entry.live:
+                return entry
+            if entry.kind == "turn" and entry.state is State.FINISHED:
+                return None
+        return None
+
+    @property
+    def turn(self) -> int:
+        """The number of the turn being spoken, or of the last one."""
+        live = self.live
+        return live.seq if live else self.turns
+
+    @property
+    def rate(self) -> float | None:
+        """Tokens per second of the last finished turn whose provider counted them, if it was not long ago."""
+        return next((entry.rate for entry in reversed(self.entries[-_RECENT:]) if entry.rate is not None), None)
+
+    def said(self, seq: int) -> Entry | None:
+        """The turn `seq` that counts, if it is loaded."""
+        return next((entry for entry in reversed(self.entries) if entry.counts and entry.seq == seq), None)
+
+    def older(self, reader: Reader, limit: int = PAGE) -> int:
+        """Read the page before the oldest loaded turn; returns how many entries came. Raises RecordError."""
+        if not self.has_older:
+            return 0
+        rows = reader.turns(self.run, before=self._oldest, limit=limit)
+        before = len(self.entries)
+        self._read(rows, log.backwards(reader.db, self.run.n, _PLACES, self._walked), limit)
+        self.moved += 1
+        return len(self.entries) - before
+
+    def apply(self, event: Event) -> None:
+        """Take one event of this run; those that are covered already are passed over."""
+        if event.run != self.run.id or event.id <= self.last:
+            return
+        self.last = event.id
+        if event.kind in _STATUS:
+            self._stand(event)
+        if event.kind in _TOTALS:
+            self.stale = True
+        if event.kind in _SPEC:
+            self.spec_stale = True
+        if event.kind in _HANDLERS:
+            _HANDLERS[event.kind](self, event)
+        text = wording.line(event)
+        if text:
+            self._add(Entry(event.id, "mark", text, event.at))
+
+    def _stand(self, event: Event) -> None:
+        self.status = _STATUS[event.kind]
+        self.reason = event.data.get("reason")
+        self.detail = event.data.get("why") if self.status is Status.WAITING else event.data.get("detail")
+        self.stale = True
+
+    def _started(self, event: Event) -> None:
+        data = event.data
+        self._add(
+            Entry(
+                order=event.id,
+                kind="turn",
+                text=str(data.get("continues") or ""),
+                at=event.at,
+                seq=data["seq"],
+                seat=data["seat"],
+                persona=data.get("persona"),
+                model=data.get("model"),
+                state=State.LIVE,
+            )
+        )
+
+    def _delta(self, event: Event) -> None:
+        entry = self._speaking(event)
+        if entry:
+            entry.text += event.data.get("text", "")
+            entry.thinking += event.data.get("thinking", "")
+            entry.progress = None
+            self._touch(entry)
+
+    def _progress(self, event: Event) -> None:
+        entry = self._speaking(event)
+        if entry:
+            entry.progress = (event.data.get("done", 0), event.data.get("total", 0))
+            self._touch(entry)
+
+    def _ended(self, event: Event) -> None:
+        """A turn's end, whatever it is: the text that was stored is what was said."""
+        entry = self._speaking(event)
+        if entry is None:
+            return
+        entry.text, entry.thinking = event.data.get("text", ""), event.data.get("thinking", "")
+        entry.ended, entry.progress = event.at, None
+        if event.kind == Kind.TURN_FINISHED:
+            usage = event.data.get("usage") or {}
+            entry.state, entry.stop = State.FINISHED, event.data.get("stop")
+            entry.tokens_in, entry.tokens_out = usage.get("tokens_in"), usage.get("tokens_out")
+            entry.cost, entry.first = usage.get("cost"), usage.get("first")
+            self.turns = entry.seq
+        elif event.kind == Kind.TURN_SKIPPED:
+            entry.state, entry.stop = State.SKIPPED, "skip"
+            self.turns = entry.seq
+        else:
+            entry.state, entry.stop = State.PARTIAL, event.data.get("why")
+        self._touch(entry)
+
+    def _failed(self, event: Event) -> None:
+        entry = self._speaking(event)
+        if entry:  # nothing had come of it, else it would be a partial by now
+            self.entries.remove(entry)
+            self.moved += 1
+
+    def _replaced(self, event: Event) -> None:
+        entry = self.said(event.data["seq"])
+        if entry:
+            entry.state = State.REPLACED
+            self._touch(entry)
+        self.turns = event.data["seq"] - 1
+
+    def _queued(self, event: Event) -> None:
+        data = event.data
+        order = WAITING + _row(event)
+        self._add(Entry(order, "note", data["text"], event.at, data["seq"], data["seat"], state=State.QUEUED))
+
+    def _note(self, event: Event) -> None:
+        self._drop(WAITING + _row(event))
+        self._give(event)
+
+    def _give(self, event: Event) -> None:
+        data = event.data
+        self._given.add(_row(event))
+        self._add(Entry(event.id, "note", data["text"], event.at, data["seq"], data["seat"]))
+
+    def _opened(self, event: Event) -> None:
+        data = event.data
+        self.asks.append(
+            Ask(
+                n=data["ask"],
+                run=event.run,
+                kind=data["kind_of_ask"],
+                subject=data.get("about"),
+                question=data["question"],
+                options=tuple(Option(**item) for item in data.get("options") or ()),
+                fallback=data.get("fallback"),
+                deadline=data.get("deadline"),
+                state="open",
+                answer=None,
+                who=None,
+                opened=event.at,
+                closed=None,
+            )
+        )
+
+    def _closed(self, event: Event) -> None:
+        self.asks = [ask for ask in self.asks if ask.n != event.data["ask"]]
+
+    def _speaking(self, event: Event) -> Entry | None:
+        seq = event.data["seq"]
+        return next((entry for entry in reversed(self.entries) if entry.live and entry.seq == seq), None)
+
+    def _touch(self, entry: Entry) -> None:
+        entry.version += 1
+        self.touched.append(entry)
+
+    def _add(self, entry: Entry) -> None:
+        at = bisect_right(self.entries, entry.order, key=_order)
+        if at < len(self.entries):
+            self.moved += 1
+        self.entries.insert(at, entry)
+
+    def _drop(self, order: int) -> None:
+        at = bisect_left(self.entries, order, key=_order)
+        if at < len(self.entries) and self.entries[at].order == order:
+            del self.entries[at]
+            self.moved += 1
+
+    def _read(self, rows: list[Turn], places: Iterator[Event], page: int) -> None:
+        """Give the rows of a page, and the marks between them, their places."""
+        self.has_older = len(rows) >= page
+        self._oldest = rows[0].n if rows else self._oldest
+        wanted = {(turn.seq, turn.started): turn for turn in rows if turn.role == "turn"}
+        self._walked = 0
+        for event in places:
+            if event.kind == Kind.TURN_STARTED:
+                turn = wanted.pop((event.data["seq"], event.at), None)
+                if turn is None and self.has_older:
+                    self._walked = event.id
+                    break
+                if turn and turn.state is not State.FAILED:
+                    self._add(of_turn(turn, event.id, event.data.get("continues") or ""))
+            elif event.kind == Kind.NOTE_GIVEN:
+                self._give(event)
+            if text := wording.line(event):
+                self._add(Entry(event.id, "mark", text, event.at))
+        for turn in rows:
+            if turn.state is State.QUEUED:
+                self._add(of_note(turn, WAITING + turn.n))
+            elif turn.role == "note" and turn.n not in self._given and not self._walked:
+                self._add(of_note(turn, turn.n - WAITING))
+        for turn in wanted.values():  # shared with the run this one was forked from
+            if turn.state is not State.FAILED:
+                self._add(of_turn(turn, turn.n - WAITING))
+
+
+def _order(entry: Entry) -> int:
+    return entry.order
+
+
+def _row(event: Event) -> int:
+    return int((event.subject or "note/0").partition("/")[2])
+
+
+_HANDLERS: dict[str, Callable[[Conversation, Event], None]] = {
+    Kind.TURN_STARTED: Conversation._started,
+    Kind.TURN_DELTA: Conversation._delta,
+    Kind.TURN_PROGRESS: Conversation._progress,
+    Kind.TURN_FINISHED: Conversation._ended,
+    Kind.TURN_PARTIAL: Conversation._ended,
+    Kind.TURN_SKIPPED: Conversation._ended,
+    Kind.TURN_FAILED: Conversation._failed,
+    Kind.TURN_REPLACED: Conversation._replaced,
+    Kind.NOTE_QUEUED: Conversation._queued,
+    Kind.NOTE_GIVEN: Conversation._note,
+    Kind.ASK_OPENED: Conversation._opened,
+    Kind.ASK_ANSWERED: Conversation._closed,
+    Kind.ASK_WITHDRAWN: Conversation._closed,
+}

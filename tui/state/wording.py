@@ -1,0 +1,115 @@
+"""What an event that is not speech says in the transcript: one line, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from engine.record.events import Event, Kind
+from engine.record.visible import one_line
+from tui.state import figures
+
+_LONG = 160
+
+
+def line(event: Event) -> str | None:
+    """The line for one event, safe to show; None when it has nothing to say."""
+    say = _LINES.get(event.kind)
+    text = say(event.data) if say else None
+    return one_line(text, _LONG) if text else None
+
+
+def _ended(how: str) -> Callable[[Mapping[str, Any]], str]:
+    def say(data: Mapping[str, Any]) -> str:
+        reason = str(data.get("reason") or "").replace("_", " ")
+        detail = str(data.get("detail") or "")
+        return ": ".join(part for part in (how, reason) if part) + (f" · {detail}" if detail else "")
+
+    return say
+
+
+def _changed(data: Mapping[str, Any]) -> str | None:
+    changes = {key: value for key, value in (data.get("changes") or {}).items() if not str(key).startswith("seats")}
+    return " · ".join(f"{key} is now {value}" for key, value in changes.items()) or None
+
+
+def _swapped(data: Mapping[str, Any]) -> str:
+    seat, changes = data.get("seat"), dict(data.get("changes") or {})
+    parts = []
+    if "model" in changes:
+        parts.append(f"runs on {changes.pop('model')}")
+    if "persona" in changes:
+        parts.append(f"is {changes.pop('persona')}")
+    parts += [f"has {key} {value}" for key, value in changes.items()]
+    return f"{seat} now {', '.join(parts)}" if parts else ""
+
+
+def _cut(data: Mapping[str, Any]) -> str:
+    dropped = data.get("dropped") or []
+    what = f"turns {min(dropped)} to {max(dropped)}" if len(dropped) > 1 else f"turn {(dropped or ['?'])[0]}"
+    how = {"summarise": "summed up", "refuse": "too much"}.get(str(data.get("strategy")), "left out")
+    return f"{data.get('seat')} no longer reads {what}: {how}, the window holds {_tokens(data.get('window'))}"
+
+
+def _truncated(data: Mapping[str, Any]) -> str:
+    read, sent = _tokens(data.get("counted")), _tokens(data.get("estimated"))
+    return f"{data.get('seat')} was sent about {sent}, but its model read only {read}"
+
+
+def _limit(data: Mapping[str, Any]) -> str:
+    unit, cap = data.get("unit"), data.get("cap")
+    amount = f"${cap}" if unit == "cost" else f"{cap:g} {unit}" if isinstance(cap, int | float) else f"{cap} {unit}"
+    return f"limit reached: {amount}"
+
+
+def _settled(data: Mapping[str, Any]) -> str:
+    amount = data.get("amount")
+    shown = f"{amount:.3g}" if isinstance(amount, float) else str(amount)
+    return f"the call that broke off is counted at its estimate: {shown} {data.get('unit')}"
+
+
+def _repeats(data: Mapping[str, Any]) -> str:
+    value, threshold = data.get("value"), data.get("threshold")
+    shown = f" {value:.2f}" if isinstance(value, int | float) else ""
+    over = f", over {threshold}" if threshold is not None else ""
+    return f"the talk repeats itself ({data.get('measure')}{shown}{over})"
+
+
+def _retried(data: Mapping[str, Any]) -> str:
+    wait = data.get("wait")
+    pause = f" in {wait:.3g} s" if isinstance(wait, int | float) else ""
+    return f"{data.get('seat')}: {data.get('error')}; attempt {data.get('attempt')}{pause}"
+
+
+def _refused(data: Mapping[str, Any]) -> str:
+    return f"{data.get('verb')} refused: {data.get('why')}"
+
+
+def _tokens(value: Any) -> str:
+    return f"{figures.count(value)} tokens" if isinstance(value, int | float) else "unknown"
+
+
+_LINES: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
+    Kind.RUN_STARTED: lambda data: "resumed" if data.get("resumed") else None,
+    Kind.RUN_CRASHED: lambda data: "the host died here",
+    Kind.RUN_FINISHED: _ended("finished"),
+    Kind.RUN_STOPPED: _ended("stopped"),
+    Kind.RUN_FAILED: _ended("failed"),
+    Kind.RUN_FORKED: lambda data: f"forked at turn {data.get('at_turn')}: {data.get('child')}",
+    Kind.SPEC_CHANGED: _changed,
+    Kind.SEAT_CHANGED: _swapped,
+    Kind.SEAT_TAKEN: lambda data: f"{data.get('who')} speaks for {data.get('seat')} now",
+    Kind.SEAT_RELEASED: lambda data: f"{data.get('seat')} speaks for itself again",
+    Kind.TURN_FAILED: lambda data: f"{data.get('seat')} could not answer: {data.get('error')}",
+    Kind.CONTROL_WORD: lambda data: f"{data.get('seat')} said /{str(data.get('word')).lstrip('/')}",
+    Kind.CALL_RETRIED: _retried,
+    Kind.CONTEXT_CUT: _cut,
+    Kind.CONTEXT_TRUNCATED: _truncated,
+    Kind.LIMIT_REACHED: _limit,
+    Kind.LIMIT_SETTLED: _settled,
+    Kind.REPETITION_FOUND: _repeats,
+    Kind.COMMAND_REFUSED: _refused,
+    Kind.COMMAND_CANCELLED: lambda data: f"{data.get('verb')} was not done: the host died first",
+}
+KINDS = frozenset(_LINES)
+"""The kinds that may have a line."""
