@@ -20,7 +20,7 @@ DEFAULT_WINDOW = 4096
 """Tokens of context a conversation gets unless `num_ctx` says otherwise: its cache is paid for in memory."""
 
 _PROGRAM_BYTES = 128 << 20
-"""Memory beside weights and cache."""
+"""Memory beside weights and cache. Measured with SmolLM2 and 2 x 4096 tokens: 56 MB; larger models buffer more."""
 
 
 class Local:

