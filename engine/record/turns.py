@@ -164,11 +164,48 @@ def queue_note(db: sqlite3.Connection, run: int, seq: int, author: str, text: st
     return cursor.lastrowid
 
 
+def queue_words(db: sqlite3.Connection, run: int, seq: int, seat: str, text: str, who: str) -> int:
+    """A human's words for a seat, to become its turn at the next chance."""
+    message = content.put_message(db, None, seat, text)
+    cursor = db.execute(
+        "INSERT INTO turn (run, seq, role, seat, state, message, started) VALUES (?, ?, 'words', ?, 'queued', ?, ?)",
+        (run, seq, seat, message, time.time()),
+    )
+    assert cursor.lastrowid is not None
+    events.append(
+        db, run, Kind.NOTE_QUEUED, f"note/{cursor.lastrowid}", {"who": who, "as": seat}, turn=cursor.lastrowid
+    )
+    return cursor.lastrowid
+
+
+def take_words(db: sqlite3.Connection, run: int) -> tuple[str, str] | None:
+    """Remove the oldest words that wait for a seat's turn; returns (seat, text), or None."""
+    row = db.execute(
+        "SELECT turn.n, turn.seat, message.text, message.n FROM turn JOIN message ON message.n = turn.message"
+        " WHERE turn.run = ? AND turn.role = 'words' AND turn.state = 'queued' ORDER BY turn.n LIMIT 1",
+        (run,),
+    ).fetchone()
+    if not row:
+        return None
+    n, seat, text, loose = row
+    db.execute("DELETE FROM turn WHERE n = ?", (n,))
+    _drop_loose(db, loose)
+    events.append(db, run, Kind.NOTE_GIVEN, f"note/{n}", {"as": seat})
+    return seat, text
+
+
+def say(db: sqlite3.Connection, run: int, seq: int, seat: str, text: str, how: str) -> None:
+    """A finished turn that no model spoke: an opening, an edit, a human's turn."""
+    row = open_turn(db, run, seq, seat, None, None)
+    head = db.execute("SELECT head FROM run WHERE n = ?", (run,)).fetchone()[0]
+    finish(db, run, row, head, text, "", how)
+
+
 def give_notes(db: sqlite3.Connection, run: int, seq: int, head: int | None) -> int | None:
     """Put every queued note into the conversation after `head`, in the order they came; returns the new head."""
     rows = db.execute(
         "SELECT turn.n, turn.seat, message.text, message.n FROM turn JOIN message ON message.n = turn.message"
-        " WHERE turn.run = ? AND turn.state = 'queued' ORDER BY turn.n",
+        " WHERE turn.run = ? AND turn.role = 'note' AND turn.state = 'queued' ORDER BY turn.n",
         (run,),
     ).fetchall()
     for n, author, text, loose in rows:
@@ -177,9 +214,7 @@ def give_notes(db: sqlite3.Connection, run: int, seq: int, head: int | None) -> 
             "UPDATE turn SET state = 'finished', seq = ?, message = ?, ended = ? WHERE n = ?",
             (seq, head, time.time(), n),
         )
-        db.execute(
-            "DELETE FROM message WHERE n = ? AND n NOT IN (SELECT message FROM turn WHERE message = ?)", (loose,) * 2
-        )
+        _drop_loose(db, loose)
         db.execute("UPDATE run SET head = ? WHERE n = ?", (head, run))
         events.append(db, run, Kind.NOTE_GIVEN, f"note/{n}", None, turn=n)
     return head
@@ -243,6 +278,15 @@ SELECT turn.*, message.text AS text, message.thinking AS thinking,
 FROM turn LEFT JOIN message ON message.n = turn.message
 LEFT JOIN call ON call.n = (SELECT max(n) FROM call WHERE call.run = turn.run AND call.turn = turn.n)
 """
+
+
+def _drop_loose(db: sqlite3.Connection, message: int) -> None:
+    """Delete a queued message that nothing holds any more: its text lives on at its place in the conversation."""
+    db.execute(
+        "DELETE FROM message WHERE n = ?1 AND NOT EXISTS (SELECT 1 FROM turn WHERE message = ?1)"
+        " AND NOT EXISTS (SELECT 1 FROM run WHERE head = ?1) AND NOT EXISTS (SELECT 1 FROM message WHERE parent = ?1)",
+        (message,),
+    )
 
 
 def _stream(db: sqlite3.Connection, turn: int) -> tuple[int, int]:

@@ -27,35 +27,38 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def apply(data: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
     """A copy of `data` with each `a.0.b=value` (value in YAML) set. Raises UsageError on a path that leads nowhere."""
-    result: Any = _copy(data)
+    result: Any = copy(data)
     for assignment in assignments:
         path, sign, text = assignment.partition("=")
         if not sign or not path.strip():
             raise UsageError(f"--set {assignment}: write it as key=value, such as limits.turns=10")
-        _set(result, path.strip().split("."), yaml_file.parse(text, f"--set {path}"), assignment)
+        put(result, path.strip(), yaml_file.parse(text, f"--set {path}"), f"--set {assignment}")
     return dict(result)
 
 
-def _copy(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _copy(item) for key, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value
-
-
-def _set(target: Any, path: list[str], value: Any, assignment: str) -> None:
-    for depth, key in enumerate(path):
-        last = depth == len(path) - 1
+def put(target: Any, path: str, value: Any, source: str) -> None:
+    """Set `a.0.b` in place. Raises UsageError, beginning with `source`, on a path that leads nowhere."""
+    keys = path.split(".")
+    for depth, key in enumerate(keys):
+        last = depth == len(keys) - 1
         if isinstance(target, list):
             if not key.isdigit() or int(key) >= len(target):
-                raise UsageError(f"--set {assignment}: {key} is no place in a list of {len(target)}")
+                raise UsageError(f"{source}: {key} is no place in a list of {len(target)}")
             place: Any = int(key)
         elif isinstance(target, dict):
             place = key
         else:
-            raise UsageError(f"--set {assignment}: {'.'.join(path[:depth])} is a single value, it has no {key}")
+            raise UsageError(f"{source}: {'.'.join(keys[:depth])} is a single value, it has no {key}")
         if last:
             target[place] = value
         else:
             if isinstance(target, dict) and target.get(place) is None:
                 target[place] = {}
             target = target[place]
+
+
+def copy(value: Any) -> Any:
+    """A copy that shares no mapping or list with `value`."""
+    if isinstance(value, Mapping):
+        return {key: copy(item) for key, item in value.items()}
+    return [copy(item) for item in value] if isinstance(value, list) else value

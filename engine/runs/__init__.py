@@ -1,0 +1,5 @@
+"""A run's life: a pipeline becomes a checked spec, a row, and a process of its own that outlives every terminal.
+
+`control.Control` is what terminals call; `host` is what the process does; kinds of run (`duel`, ...) are found by
+name, so that nothing here knows them.
+"""

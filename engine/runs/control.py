@@ -1,0 +1,201 @@
+"""What a terminal can do to runs. Every front end (app, command line) calls this and nothing else.
+
+All methods are synchronous, take run ids (or unambiguous beginnings, or `last`) and raise `UsageError` (wrong use) or
+`RecordError` (the record or the run cannot do it), each one line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from engine.record import asks, commands, presence, runs, turns
+from engine.record.connection import open_reader, write_once
+from engine.record.runs import Run, Status
+from engine.runs import edits, kinds, log, pipelines, spawn
+from engine.settings import layers
+from engine.settings.errors import UsageError
+
+_T = TypeVar("_T")
+
+
+class Control:
+    """Commands to the runs of one record; `who` is recorded with each."""
+
+    def __init__(self, database: Path, who: str) -> None:
+        self.database = database
+        self.who = who
+
+    def start(
+        self,
+        pipeline: str | Path | dict[str, Any],
+        sets: Sequence[str] = (),
+        *,
+        seed: str | None = None,
+        answers: str = "ask",
+    ) -> str:
+        """Check a pipeline and all it needs, start its run, and return the run's id once the host has it."""
+        spec = pipelines.resolve(pipeline, sets, seed) | {"answers": answers}
+        asyncio.run(kinds.load(spec["kind"]).check(spec))
+        run_id = self._write(lambda db: runs.create(db, spec["kind"], spec["title"], spec))
+        spawn.spawn(self.database, run_id)
+        return run_id
+
+    def resume(self, run: str, sets: Sequence[str] = ()) -> None:
+        """Unpause a live run, or start a host for one that ended, was stopped or crashed. `sets` change its spec."""
+        found = self._find(run)
+        if spawn.is_live(self.database, found):
+            if sets:
+                raise UsageError(
+                    f"run {found.id} is live; use `tertulia swap`, or stop it before you change its limits"
+                )
+            self._send(found, "resume", {})
+            return
+        if found.status is Status.FINISHED and not sets:
+            raise UsageError(
+                f"run {found.id} has finished ({found.reason}); raise what ended it, for example"
+                f" `tertulia resume {found.id} --set limits.turns={max(found.turns * 2, 2)}`"
+            )
+        spec = self._changed(found, sets)
+        asyncio.run(kinds.load(found.kind).check(spec))
+        if sets:
+            changes = dict(item.split("=", 1) for item in sets)
+            self._write(lambda db: runs.change_spec(db, found.n, spec, changes))
+        spawn.spawn(self.database, found.id)
+
+    def fork(self, run: str, at: int, sets: Sequence[str] = ()) -> str:
+        """Start a new run that shares the history of `run` up to turn `at`; returns its id."""
+        found = self._find(run)
+        spec = self._changed(found, sets)
+        asyncio.run(kinds.load(found.kind).check(spec))
+        child = self._write(lambda db: self._branch(db, found, at, spec))
+        spawn.spawn(self.database, child)
+        return child
+
+    def edit(self, run: str, seq: int, text: str) -> str:
+        """Change what turn `seq` says. The last turn is replaced; one that others follow makes a fork that goes on.
+
+        Returns the run that holds the edited turn.
+        """
+        if not text.strip():
+            raise UsageError("the new text is empty; write what the turn should say")
+        found = self._find(run)
+        if seq == found.turns and seq > (found.forked_at or 0):
+            if spawn.is_live(self.database, found):
+                self._send(found, "edit", {"turn": seq, "text": text})
+            else:
+                self._write(lambda db: edits.rewrite(db, runs.get(db, found.n), seq, text))
+            return found.id
+        spec = self._changed(found, ())
+
+        def branch(db: sqlite3.Connection) -> str:
+            old = edits.finished_turn(db, found, seq)
+            child = runs.find(db, self._branch(db, found, seq - 1, spec))
+            turns.say(db, child.n, seq, old.seat, text, "edit")
+            return child.id
+
+        child = self._write(branch)
+        spawn.spawn(self.database, child)
+        return child
+
+    def pause(self, run: str) -> None:
+        self._tell(run, "pause")
+
+    def step(self, run: str) -> None:
+        """Let a paused run take one turn; a running one pauses after the turn in progress."""
+        self._tell(run, "step")
+
+    def skip(self, run: str) -> None:
+        """Pass the floor on: the turn in progress, or the next one, is not taken."""
+        self._tell(run, "skip")
+
+    def retry(self, run: str) -> None:
+        """Redo the turn in progress, or the last one; the old text is kept."""
+        self._tell(run, "retry")
+
+    def bye(self, run: str) -> None:
+        """A polite end: one last answer, then the run finishes."""
+        self._tell(run, "bye")
+
+    def stop(self, run: str) -> None:
+        """End the run now; what was said so far is kept."""
+        self._tell(run, "stop")
+
+    def say(self, run: str, text: str, seat: str | None = None, now: bool = False) -> None:
+        """Say something to both seats before the next turn, or as `seat`; `now` cuts the turn in progress."""
+        if not text.strip():
+            raise UsageError("nothing to say: the text is empty")
+        self._tell(run, "say", {"text": text, "now": now} | ({"seat": seat} if seat else {}))
+
+    def swap(self, run: str, seat: str, changes: dict[str, Any]) -> None:
+        """Change a seat's model, persona or options from its next turn on; keys as in the pipeline."""
+        if not changes:
+            raise UsageError("nothing to change: give KEY=VALUE, such as model=ollama/llama3.2")
+        self._tell(run, "swap", {"seat": seat, "changes": changes})
+
+    def take(self, run: str, seat: str) -> None:
+        """You speak for the seat from now on."""
+        self._tell(run, "take", {"seat": seat})
+
+    def release(self, run: str, seat: str) -> None:
+        """The seat's model speaks again."""
+        self._tell(run, "release", {"seat": seat})
+
+    def answer(self, ask: int, value: str) -> None:
+        """Answer an open ask, once."""
+        self._write(lambda db: asks.answer(db, ask, value, self.who))
+
+    def delete(self, run: str) -> None:
+        """Remove a run that has ended, its log and its lock."""
+        found = self._find(run)
+        if spawn.is_live(self.database, found):
+            raise UsageError(f"run {found.id} is {found.status}; `tertulia stop {found.id}` it first")
+        self._write(lambda db: runs.delete(db, found))
+        for path in (presence.lock_file(self.database, found.id), log.log_file(self.database, found.id)):
+            path.unlink(missing_ok=True)
+
+    def _tell(self, run: str, verb: str, args: dict[str, Any] | None = None) -> None:
+        found = self._find(run)
+        if not spawn.is_live(self.database, found):
+            raise UsageError(f"run {found.id} is {found.status}: nobody is there to {verb}; {_hint(found)}")
+        self._send(found, verb, args or {})
+
+    def _send(self, run: Run, verb: str, args: dict[str, Any]) -> None:
+        self._write(lambda db: commands.put(db, run.n, verb, args, self.who))
+
+    def _find(self, run: str) -> Run:
+        db = open_reader(self.database)
+        try:
+            return runs.find(db, run, self.database)
+        finally:
+            db.close()
+
+    def _changed(self, run: Run, sets: Sequence[str]) -> dict[str, Any]:
+        db = open_reader(self.database)
+        try:
+            spec = runs.spec(db, run)
+        finally:
+            db.close()
+        if not sets:
+            return spec
+        return kinds.load(run.kind).validate(layers.apply(spec, sets), f"run {run.id}")
+
+    @staticmethod
+    def _branch(db: sqlite3.Connection, parent: Run, at: int, spec: dict[str, Any]) -> str:
+        if at < 0 or at > parent.turns:
+            raise UsageError(f"run {parent.id} has turns 1 to {parent.turns}; --at {at} is none of them")
+        turn = edits.finished_turn(db, parent, at) if at else None
+        head = edits.head_at(db, parent, at)
+        return runs.create(db, parent.kind, parent.title, spec, fork=(parent, turn.n if turn else 0, head))
+
+    def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        return write_once(self.database, work)
+
+
+def _hint(run: Run) -> str:
+    if run.status is Status.CRASHED:
+        return f"`tertulia resume {run.id}` goes on from the last finished turn"
+    return f"`tertulia fork {run.id} --at {run.turns}` or `tertulia resume {run.id}` goes on with it"

@@ -1,0 +1,61 @@
+"""Starting a host: a process in a session of its own, so that no terminal's end reaches it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from engine.record import presence, runs
+from engine.record.connection import open_reader
+from engine.record.errors import RecordError
+from engine.record.runs import Status
+from engine.runs import log
+
+PATIENCE = 30.0
+"""Seconds to wait for `run.started`."""
+
+
+def spawn(database: Path, run_id: str) -> None:
+    """Start the run's host and return once it has taken the run over. Raises RecordError with the log's last line."""
+    since = time.time()
+    path = log.log_file(database, run_id)
+    out = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "engine", "--db", str(database), "host", run_id],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            cwd="/",
+            env=environment,
+        )
+    finally:
+        os.close(out)
+    db = open_reader(database)
+    try:
+        while time.time() - since < PATIENCE:
+            run = runs.find(db, run_id)
+            if run.started is not None and run.pid == process.pid:
+                return
+            if run.ended is not None and run.ended >= since:
+                return
+            if process.poll() is not None:
+                break
+            time.sleep(0.02)
+    finally:
+        db.close()
+    process.poll()
+    said = log.last_line(database, run_id)
+    if process.returncode is None:
+        raise RecordError(f"run {run_id}: its host has not started after {PATIENCE:.0f} s; see {path}")
+    raise RecordError(f"run {run_id}: its host did not start: {said or f'see {path}'}")
+
+
+def is_live(database: Path, run: runs.Run) -> bool:
+    """Whether a host has the run now."""
+    return run.status is not Status.CRASHED and run.active and presence.holder(database, run.id) is not None

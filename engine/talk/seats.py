@@ -1,0 +1,104 @@
+"""The seats of a live talk: which provider each one uses, with which options, and how large its window is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from engine.providers import prices, registry
+from engine.providers.protocol import Adapter, ProviderError, Usage
+from engine.settings.errors import UsageError, nearest
+from engine.talk.spec import Duel, Seat
+
+PATIENCE = 5.0
+"""Seconds for the check of all seats before a run is written down."""
+
+
+class Seating:
+    """The adapters of one run, opened when first needed, one for each endpoint."""
+
+    def __init__(self, who: str = "", on_wait: Callable[[list[Any]], None] | None = None) -> None:
+        self._who = who
+        self._on_wait = on_wait
+        self._adapters: dict[str, Adapter] = {}
+        self._windows: dict[str, int | None] = {}
+
+    def adapter(self, seat: Seat) -> tuple[Adapter, str]:
+        """The seat's adapter and the model's name there. Raises UsageError."""
+        endpoint, model = registry.split(seat.model or "")
+        if endpoint not in self._adapters:
+            adapter = registry.open_adapter(endpoint)
+            if hasattr(adapter, "on_wait"):
+                adapter.who, adapter.on_wait = self._who, self._on_wait  # type: ignore[attr-defined]
+            self._adapters[endpoint] = adapter
+        return self._adapters[endpoint], model
+
+    def options(self, seat: Seat) -> dict[str, Any]:
+        """All options of the seat's requests: provider below persona below seat. Raises UsageError, ProviderError."""
+        adapter, model = self.adapter(seat)
+        guest = seat.guest.options if seat.guest else {}
+        return {**adapter.defaults(model), **guest, **seat.options}
+
+    async def window(self, seat: Seat, options: dict[str, Any]) -> int | None:
+        """Tokens of context: the seat's own setting, what the server was told to use, or what the provider says."""
+        known = seat.window or options.get("num_ctx")
+        if known:
+            return int(known)
+        name = seat.model or ""
+        if name not in self._windows:
+            adapter, model = self.adapter(seat)
+            try:
+                self._windows[name] = (await adapter.check(model)).window
+            except ProviderError:
+                return None  # the call that follows says what is wrong
+        return self._windows[name]
+
+    async def close(self) -> None:
+        await asyncio.gather(*(adapter.close() for adapter in self._adapters.values()))
+
+
+async def check(duel: Duel) -> None:
+    """Whether every seat's options are understood and its key, server and model are there. Raises UsageError."""
+    seating = Seating()
+    try:
+        for seat in duel.seats:
+            _check_options(seating, duel, seat)
+        async with asyncio.timeout(PATIENCE + 1):
+            await asyncio.gather(*(_check_model(seating, duel, seat) for seat in duel.seats))
+    except TimeoutError:
+        names = ", ".join(dict.fromkeys(seat.model or "" for seat in duel.seats))
+        raise UsageError(f"no answer within {PATIENCE:.0f} s from {names}; is the server up?") from None
+    finally:
+        await seating.close()
+
+
+def _check_options(seating: Seating, duel: Duel, seat: Seat) -> None:
+    if not seat.model:
+        return
+    try:
+        adapter, model = seating.adapter(seat)
+        known = adapter.honours.options
+        for source, options in (("", seat.options), ("the persona's ", seat.guest.options if seat.guest else {})):
+            for key in options:
+                if key not in known:
+                    raise UsageError(f"{source}options.{key}: {seat.model} does not honour it; {nearest(key, known)}")
+        adapter.defaults(model)
+    except ProviderError as error:
+        raise UsageError(f"seat {seat.name}: {error}") from None
+    except UsageError as error:
+        raise UsageError(f"seat {seat.name}: {error}") from None
+
+
+async def _check_model(seating: Seating, duel: Duel, seat: Seat) -> None:
+    if seat.human or not seat.model:
+        return
+    adapter, model = seating.adapter(seat)
+    if duel.limits.cost is not None and await prices.cost(*registry.split(seat.model), Usage(1, 1)) is None:
+        raise UsageError(
+            f"seat {seat.name}: limits.cost needs the price of {seat.model}; add it to prices.yml, or use limits.tokens"
+        )
+    try:
+        await adapter.check(model)
+    except ProviderError as error:
+        raise UsageError(f"seat {seat.name}: {error}") from None

@@ -1,0 +1,288 @@
+"""One model turn: a request goes out, what comes back is committed as it comes, and the row of every call is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from engine.providers import prices, registry, retry
+from engine.providers.protocol import (
+    Adapter,
+    Progress,
+    ProviderError,
+    Request,
+    Stop,
+    StopReason,
+    Text,
+    Thinking,
+    Truncated,
+    Usage,
+)
+from engine.record import allowances, calls, events, turns
+from engine.record.allowances import Allowance
+from engine.record.events import Kind
+from engine.record.redact import StreamScrubber
+from engine.runs.host import Host
+from engine.talk import sentences
+
+FLUSH = 0.05
+"""Seconds that streamed text waits for its commit at most."""
+
+
+class LimitReached(Exception):
+    """A call was not begun: an allowance has no room for it."""
+
+    def __init__(self, allowance: Allowance) -> None:
+        super().__init__(allowance.unit)
+        self.allowance = allowance
+
+
+@dataclass(slots=True)
+class Order:
+    """What a turn is to be: who speaks, with which request, and how the request is recorded."""
+
+    seat: str
+    persona: str
+    model: str
+    seq: int
+    adapter: Adapter
+    request: Request
+    recipe: dict[str, Any]
+    """The request as content numbers; see engine.talk.view.rebuild."""
+    prompt_tokens: int
+    head: int | None
+    whole_sentences: bool
+    priced: bool
+    """Whether the run has a limit in money, so that every call reserves its estimated cost."""
+
+
+class Speaker:
+    """Streams one turn into the record. Its turn row is live while it speaks and can be cut at any moment."""
+
+    def __init__(self, host: Host, order: Order, row: int, on_answer: Callable[[], Awaitable[None]]) -> None:
+        self._host = host
+        self._order = order
+        self._on_answer = on_answer
+        """Awaited when the provider first says anything."""
+        self.row = row
+        self._began = time.monotonic()
+        self._text: list[str] = []
+        self._thought: list[str] = []
+        self._scrub = (StreamScrubber(), StreamScrubber())
+        self._buffer: list[tuple[str, str]] = []
+        self._progress: Progress | None = None
+        self._wake = asyncio.Event()
+        self._call = 0
+        self._attempt = 0
+        self._first: float | None = None
+        self._usage: Usage | None = None
+
+    async def speak(self) -> str:
+        """Stream the answer and finish the turn; returns its text.
+
+        Raises ProviderError once retries have ended, LimitReached before a call that no allowance has room for.
+        Cancelled, it leaves the row live with everything received committed: `settle` then closes the call.
+        """
+        order = self._order
+        stop = StopReason.END
+        flusher = asyncio.create_task(self._flush_steadily())
+        try:
+            if order.request.prefill:
+                await self._show(order.request.prefill, "")
+            async with contextlib.aclosing(self._deltas()) as deltas:
+                async for delta in deltas:
+                    match delta:
+                        case Text(text):
+                            await self._show(text, "")
+                        case Thinking(text):
+                            await self._show("", text)
+                        case Progress():
+                            self._progress = delta
+                            self._wake.set()
+                        case Usage():
+                            self._usage = delta
+                        case Stop(reason):
+                            stop = reason
+                        case Truncated(estimated, counted):
+                            await self._note(
+                                Kind.CONTEXT_TRUNCATED, {"estimated": estimated, "counted": counted, "seat": order.seat}
+                            )
+                        case retry.Waiting(seconds):
+                            await self._note(Kind.RATE_WAITED, {"seat": order.seat, "wait": round(seconds, 2)})
+                        case retry.Retrying(attempt, wait, error):
+                            await self._retried(attempt, wait, error)
+        finally:
+            flusher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await flusher
+            await self._flush(last=True)
+        return await self._finish(stop)
+
+    async def settle(self, error: str) -> None:
+        """Close the call of a turn that was cut or failed, at what is known of its use."""
+        if self._call:
+            spent = await self._spent()
+            call, self._call = self._call, 0
+            await self._host.commit(lambda db: self._end_call(db, call, spent, None, None, error))
+
+    async def _deltas(self) -> AsyncGenerator[Any, None]:
+        order = self._order
+        await self._begin_call(1)
+        endpoint = registry.endpoint(registry.split(order.model)[0])
+        stream = retry.stream_with_retries(order.adapter, order.request, retry.Policy(), endpoint)
+        answered = False
+        async with contextlib.aclosing(stream):
+            async for delta in stream:
+                if not answered:
+                    answered = True
+                    await self._on_answer()
+                if self._first is None and isinstance(delta, Text | Thinking):
+                    self._first = time.time()
+                yield delta
+
+    async def _show(self, text: str, thinking: str) -> None:
+        """Queue text for the next commit, secrets masked. What is held back stays until it is known to be harmless."""
+        text, thinking = self._scrub[0].feed(text), self._scrub[1].feed(thinking)
+        if text or thinking:
+            self._text.append(text)
+            self._thought.append(thinking)
+            self._buffer.append((text, thinking))
+            self._wake.set()
+
+    async def _flush_steadily(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self._flush()
+            await asyncio.sleep(FLUSH)
+
+    async def _flush(self, last: bool = False) -> None:
+        if last:
+            rest = (self._scrub[0].rest(), self._scrub[1].rest())
+            if any(rest):
+                self._text.append(rest[0])
+                self._thought.append(rest[1])
+                self._buffer.append(rest)
+        buffer, self._buffer = self._buffer, []
+        progress, self._progress = self._progress, None
+        if not buffer and (progress is None or last):
+            return
+        text = storable("".join(item[0] for item in buffer))
+        thinking = storable("".join(item[1] for item in buffer))
+        ms = int((time.monotonic() - self._began) * 1000)
+        run, row, seq = self._host.run.n, self.row, self._order.seq
+
+        def write(db: sqlite3.Connection) -> None:
+            if text or thinking:
+                turns.add_delta(db, run, row, seq, ms, text, thinking)
+            elif progress:
+                data = {"done": progress.done, "total": progress.total}
+                events.append(db, run, Kind.TURN_PROGRESS, f"turn/{seq}", data, turn=row)
+
+        await self._host.commit(write)
+
+    async def _retried(self, attempt: int, wait: float, error: ProviderError) -> None:
+        """The attempt failed and another follows: keep what was shown of it, begin the turn anew."""
+        await self._flush(last=True)
+        order, run, row = self._order, self._host.run.n, self.row
+        spent = await self._spent()
+        call = self._call
+        shown = bool("".join(self._text) or "".join(self._thought))
+
+        def write(db: sqlite3.Connection) -> int:
+            self._end_call(db, call, spent, None, None, str(error))
+            data = {"seat": order.seat, "attempt": attempt, "wait": round(wait, 2), "error": str(error)}
+            events.append(db, run, Kind.CALL_RETRIED, f"turn/{order.seq}", data)
+            if not shown:
+                return row
+            turns.keep_partial(db, run, row, order.head, "retry")
+            return turns.open_turn(db, run, order.seq, order.seat, order.persona, order.model)
+
+        self.row = await self._host.commit(write)
+        self._text, self._thought = [], []
+        self._scrub = (StreamScrubber(), StreamScrubber())
+        self._began, self._first, self._usage = time.monotonic(), None, None
+        await self._begin_call(attempt)
+        if order.request.prefill:
+            await self._show(order.request.prefill, "")
+
+    async def _begin_call(self, attempt: int) -> None:
+        order, run, row = self._order, self._host.run.n, self.row
+        tokens = order.prompt_tokens + int(order.request.options.get("max_tokens", 0) or 0)
+        wanted = {"tokens": float(tokens)}
+        if order.priced:
+            wanted["cost"] = await self._cost(Usage(order.prompt_tokens, tokens - order.prompt_tokens)) or 0.0
+
+        def write(db: sqlite3.Connection) -> int | Allowance:
+            call = calls.begin(db, run, row, "turn", order.seat, order.model, order.recipe, attempt)
+            for unit, node in allowances.of_run(db, run).items():
+                if unit in wanted and (full := allowances.reserve(db, node.n, call, wanted[unit])):
+                    allowances.settle(db, call, {})
+                    calls.end(db, call, error=f"limit: {unit}")
+                    return full
+            return call
+
+        outcome = await self._host.commit(write)
+        if isinstance(outcome, Allowance):
+            raise LimitReached(outcome)
+        self._call, self._attempt = outcome, attempt
+
+    async def _finish(self, stop: StopReason) -> str:
+        order, run, row, call = self._order, self._host.run.n, self.row, self._call
+        text, thinking = storable("".join(self._text)).strip(), storable("".join(self._thought)).strip()
+        if stop is StopReason.LENGTH and order.whole_sentences:
+            text = sentences.trim_to_sentence(text)
+        spent = await self._spent()
+        elapsed = time.monotonic() - self._began
+        self._call = 0
+
+        def write(db: sqlite3.Connection) -> None:
+            message = turns.finish(db, run, row, order.head, text, thinking, stop)
+            self._end_call(db, call, spent, message, stop, None)
+            for unit, amount in (("turns", 1.0), ("minutes", elapsed / 60)):
+                node = allowances.of_run(db, run).get(unit)
+                if node:
+                    allowances.spend(db, node.n, amount)
+
+        await self._host.commit(write)
+        return text
+
+    def _end_call(
+        self,
+        db: sqlite3.Connection,
+        call: int,
+        spent: tuple[tuple[int, int, int, int] | None, float | None],
+        answer: int | None,
+        stop: str | None,
+        error: str | None,
+    ) -> None:
+        tokens, cost = spent
+        calls.end(db, call, answer=answer, tokens=tokens, cost=cost, first=self._first, stop=stop, error=error)
+        allowances.settle(db, call, {"tokens": float(sum(tokens[:2])) if tokens else 0.0, "cost": cost or 0.0})
+
+    async def _spent(self) -> tuple[tuple[int, int, int, int] | None, float | None]:
+        usage = self._usage
+        if usage is None:
+            return None, None
+        return (usage.prompt, usage.answer, usage.thinking, usage.cached), await self._cost(usage)
+
+    async def _cost(self, usage: Usage) -> float | None:
+        return await prices.cost(*registry.split(self._order.model), usage)
+
+    async def _note(self, kind: Kind, data: dict[str, Any]) -> None:
+        run, seq = self._host.run.n, self._order.seq
+        await self._host.commit(lambda db: events.append(db, run, kind, f"turn/{seq}", data))
+
+
+def storable(text: str) -> str:
+    """Text that SQLite can hold: halves of surrogate pairs become U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -1,0 +1,101 @@
+"""How a talk stands, read from the record: what was said, who spoke last, whether anyone has ended it."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from engine.record import content, runs, turns
+from engine.record.content import Said
+from engine.record.turns import State, Turn
+from engine.talk import control_words
+from engine.talk.control_words import Word
+from engine.talk.view import HUMAN
+
+
+class Table:
+    """The state of one run's conversation. `load` brings it up to date, reading only what is new where it can."""
+
+    def __init__(self, run: int) -> None:
+        self._run = run
+        self._ignored = 0
+        """Endings up to this turn do not count: the run was asked to go on after them."""
+        self.seq = 0
+        """Number of the last turn that counts."""
+        self.head: int | None = None
+        self.said: list[Said] = []
+        self.spoken: list[tuple[str, str]] = []
+        """(seat, text) of every finished turn."""
+        self.last_seat: str | None = None
+        self.ended: tuple[str, str] | None = None
+        """The control word that ended the talk and who said it."""
+        self.broken: str | None = None
+        """What a crash left of the turn that comes next."""
+        self.retries = 0
+        """How often the next turn was taken and replaced before."""
+        self.own: set[int] = set()
+        """Rows of turns that are not a parent run's."""
+        self.fresh = False
+        """Whether a turn was finished since the last look."""
+        self._farewell: str | None = None
+
+    def load(self, db: sqlite3.Connection, ignore_endings: bool = False) -> None:
+        run = runs.get(db, self._run)
+        if self._grow(db, run):
+            return
+        listed = turns.listing(db, self._run)
+        counted = [turn for turn in listed if turn.role == "turn" and turn.state in (State.FINISHED, State.SKIPPED)]
+        self.seq, self.head = run.turns, run.head
+        self.said = content.chain(db, run.head)
+        self.spoken = [(turn.seat, turn.text) for turn in counted if turn.state is State.FINISHED]
+        self.last_seat = counted[-1].seat if counted else None
+        self.own = {row[0] for row in db.execute("SELECT n FROM turn WHERE run = ? AND role = 'turn'", (self._run,))}
+        self.retries = sum(
+            turn.state is State.REPLACED and turn.stop != "edit" and turn.seq == self.seq + 1 for turn in listed
+        )
+        last = listed[-1] if listed else None
+        crashed = last is not None and last.state is State.PARTIAL and last.stop == "crash" and last.seq == self.seq + 1
+        self.broken = last.text if crashed and last else None
+        if ignore_endings:
+            self._ignored = self.seq
+        self._endings(listed)
+        self.fresh = not ignore_endings and bool(counted)
+
+    def _grow(self, db: sqlite3.Connection, run: runs.Run) -> bool:
+        """Take in one more turn on top of what is known; False where something else has changed."""
+        if run.turns == self.seq and run.head == self.head and self.said:
+            return True
+        if run.turns != self.seq + 1 or self.head is None or run.head is None:
+            return False
+        turn = turns.get(db, self._run, run.turns)
+        if turn is None or turn.message != run.head or turn.state is not State.FINISHED:
+            return False
+        parent = db.execute("SELECT parent FROM message WHERE n = ?", (run.head,)).fetchone()[0]
+        if parent != self.head:
+            return False
+        self.said.append(Said(run.head, parent, turn.seat, turn.text, turn.thinking))
+        self.spoken.append((turn.seat, turn.text))
+        self.seq, self.head, self.last_seat = run.turns, run.head, turn.seat
+        self.own.add(turn.n)
+        self.broken, self.retries, self.fresh = None, 0, True
+        self._hear(turn)
+        return True
+
+    def _endings(self, listed: list[Turn]) -> None:
+        self.ended, self._farewell = None, None
+        for turn in listed:
+            if turn.state is State.FINISHED and turn.role in ("turn", "note") and turn.seq > self._ignored:
+                self._hear(turn)
+
+    def _hear(self, turn: Turn) -> None:
+        """What the control words of a message mean for the talk: /bye, then one answer, then the end."""
+        words = control_words.parse(turn.text)
+        who = turn.seat
+        if words.has(Word.STOP) or words.has(Word.END):
+            self.ended = (Word.STOP if words.has(Word.STOP) else Word.END, who)
+        elif turn.role == "note":
+            if words.has(Word.BYE):
+                self._farewell = HUMAN
+        elif self._farewell:
+            self.ended = (Word.BYE, self._farewell)
+        elif words.has(Word.BYE):
+            self._farewell = who

@@ -1,0 +1,112 @@
+"""What a seat sees of a conversation: its own turns as assistant, everyone else's as user, what was cut left out.
+
+A view is a function of recorded content alone, so that any past request can be rebuilt to the letter.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from engine.providers.protocol import Message
+from engine.record import content
+from engine.record.content import Said
+from engine.talk import control_words
+from engine.talk.control_words import Word
+from engine.talk.spec import Duel, Seat
+
+HUMAN = "you"
+"""The author of notes."""
+NOTE = "[A human listener says to you both: {text}]"
+SUMMARY = "[Earlier in this conversation: {text}]"
+SILENCE = "…"
+"""Stands for a turn without words: providers refuse empty messages."""
+_ENDING = "[The conversation is ending now. Say goodbye.]"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What stays the same from request to request of one seat; stored once, by content."""
+
+    seat: str
+    other: str
+    system: str
+    examples: tuple[tuple[str, str], ...]
+    start: str
+
+    @classmethod
+    def of(cls, duel: Duel, seat: Seat) -> Frame:
+        assert seat.guest is not None
+        plain = duel.rules == "none"
+        other = duel.other(seat.name).name
+        start = control_words.parse(duel.start)
+        said = control_words.spoken(Word.START, other) if plain and start.words == (Word.START,) else duel.start
+        examples = tuple((pair[0], pair[1]) for pair in seat.guest.examples) if seat.examples else ()
+        return cls(seat.name, other, seat.guest.prompt, examples, said)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Messages left out of a view: after the first `keep`, the next `drop`; `summary` stands for them if not empty."""
+
+    keep: int = 0
+    drop: int = 0
+    summary: str = ""
+
+
+def messages(frame: Frame, said: Sequence[Said], cut: Cut = Cut()) -> list[Message]:
+    """The messages of a request: system text, examples, then the conversation, roles alternating."""
+    talk: list[tuple[str, str]] = []
+    for index, message in enumerate(said):
+        if cut.keep <= index < cut.keep + cut.drop:
+            if cut.summary and index == cut.keep:
+                _add(talk, "user", SUMMARY.format(text=cut.summary))
+            continue
+        own = message.author == frame.seat
+        _add(talk, "assistant" if own else "user", _heard(message, frame, own))
+    if not talk or talk[0][0] == "assistant":
+        talk.insert(0, ("user", frame.start))
+    found = [Message("system", frame.system)] if frame.system else []
+    for user, assistant in frame.examples:
+        found += [Message("user", user), Message("assistant", assistant)]
+    for role, text in talk:
+        found.append(Message("assistant", text) if role == "assistant" else Message("user", text))
+    return found
+
+
+def rebuild(db: sqlite3.Connection, request: dict[str, Any]) -> list[Message]:
+    """The messages that a recorded call of a turn sent."""
+    frame = json.loads(content.body(db, request["frame"]))
+    frame["examples"] = tuple(tuple(pair) for pair in frame["examples"])
+    keep, drop = request.get("cut", (0, 0))
+    summary = content.body(db, request["summary"]) if "summary" in request else ""
+    return messages(Frame(**frame), content.chain(db, request["head"]), Cut(keep, drop, summary))
+
+
+def frame_body(frame: Frame) -> dict[str, Any]:
+    return asdict(frame)
+
+
+def _add(talk: list[tuple[str, str]], role: str, text: str) -> None:
+    """Append, joining what one role says in a row: several providers want the roles to alternate."""
+    if talk and talk[-1][0] == role:
+        talk[-1] = (role, f"{talk[-1][1]}\n\n{text}".strip())
+    else:
+        talk.append((role, text))
+
+
+def _heard(message: Said, frame: Frame, own: bool) -> str:
+    """The text as it reaches a seat: control words off, and in plain words where they ask it for something."""
+    parsed = control_words.parse(message.text)
+    if own:
+        return parsed.text or SILENCE
+    human = message.author == HUMAN
+    parts = [NOTE.format(text=parsed.text) if human and parsed.text else parsed.text]
+    for word in parsed.words:
+        if word in (Word.HELP, Word.BYE):
+            asked = _ENDING if human and word is Word.BYE else f"[{control_words.spoken(word, frame.other)}]"
+            parts.append(asked)
+    return "\n\n".join(part for part in parts if part) or SILENCE
