@@ -1,0 +1,33 @@
+"""How a run stands, in a glyph and a word, and what it has used, in figures that say what they count."""
+
+from __future__ import annotations
+
+from engine.record.visible import one_line
+from tui.state import figures, shelf
+from tui.state.conversation import Conversation
+
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+"""One cell that moves while something is awaited."""
+
+
+def state(view: Conversation) -> str:
+    """`● live`, and why where there is more to say than the word."""
+    words = f"{shelf.glyph(view.status)} {shelf.word(view.status)}"
+    reason = (view.reason or "").replace("_", " ")
+    return f"{words}: {one_line(reason, 32)}" if reason and not view.run.active else words
+
+
+def usage(view: Conversation) -> list[str]:
+    """Turn, tokens (prompts and answers), rate and cost, each with its unit; what is not known is not there."""
+    run = view.run
+    parts = [f"turn {view.turn}/{view.limit}" if view.limit else f"turn {view.turn}"]
+    parts.append(f"{figures.count(run.tokens_in + run.tokens_out)} tok")
+    if view.rate is not None:
+        parts.append(f"{figures.count(view.rate)} tok/s")
+    parts.append(figures.money(run.cost, run.unpriced))
+    return parts
+
+
+def spinner(now: float) -> str:
+    """The cell at a time in seconds."""
+    return SPINNER[int(now * 10) % len(SPINNER)]
