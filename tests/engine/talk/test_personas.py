@@ -3,11 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 
-from engine.settings import shipped
+from engine.settings import shipped, yaml_file
 from engine.settings.errors import UsageError
-from engine.talk import personas, rules
+from engine.talk import personas, rules, spec
 
 GUEST = """\
 ---
@@ -257,11 +256,10 @@ def test_the_guests_of_the_small_model_are_short() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(shipped.folder("pipelines").glob("*.yml")), ids=lambda path: path.stem)
-def test_shipped_duels_name_guests_that_exist(path: Path) -> None:
-    duel = yaml.safe_load(path.read_text("utf-8"))
-    if duel["kind"] != "duel":
+def test_shipped_duels_are_valid_and_name_guests_that_exist(path: Path) -> None:
+    pipeline = yaml_file.load_mapping(path)
+    if pipeline["kind"] != "duel":
         pytest.skip("not a duel")
-    slugs = [seat["persona"] for seat in duel["seats"]]
-    assert {personas.find(slug).slug for slug in slugs} == set(slugs)
-    assert duel["rules"] in rules.NAMES
-    assert duel.get("starter", "random") in (*slugs, "random")
+    duel = spec.validate(pipeline, str(path))
+    assert all(len(seat.name) <= 32 for seat in duel.seats)
+    assert pipeline.get("starter", "random") in (*(seat["persona"] for seat in pipeline["seats"]), "random")
