@@ -36,6 +36,7 @@ _OFFLINE = re.compile(
     r"|Temporary failure in name resolution|Connection (refused|reset|aborted)|ProxyError|RemoteDisconnected",
     re.I,
 )
+_RETRIES = 2
 
 
 class Weights(BaseModel):
@@ -165,7 +166,7 @@ def _download(model: Weights, work: Path, report: Progress) -> Path:
     command += [
         "--only-binary=:all:",
         "--progress-bar=off",
-        "--retries=2",
+        f"--retries={_RETRIES}",
         "--timeout=20",
         "--dest",
         str(work / "wheel"),
