@@ -34,7 +34,7 @@ def export(session: Session, run: str, fmt: str, output: str | None, seat: str |
     checked(fmt)
     reader = session.reader()
     try:
-        source = read(reader.db, reader.find(run))
+        source = read(reader.db, reader.find(run), _heard)
     finally:
         reader.close()
     if output is None or output == "-":
@@ -45,6 +45,12 @@ def export(session: Session, run: str, fmt: str, output: str | None, seat: str |
         print(path)
     if fmt in ("chatml", "sharegpt") and not source.conversation:
         narrate(f"run {source.run.id} has nothing to learn from yet")
+
+
+def _heard(text: str) -> str:
+    from engine.talk import control_words
+
+    return control_words.parse(text).text
 
 
 def _files(source: Source, fmt: str, seat: str | None, output: str) -> list[tuple[Path, str]]:

@@ -25,6 +25,10 @@ class Feed:
         self.reader = Reader(database)
         self.run: Run = self.reader.find(name)
 
+    def seats(self) -> list[str]:
+        """The names at the table, in order."""
+        return [str(seat["name"]) for seat in self.reader.spec(self.run).get("seats") or []]
+
     def events(self, last: int = 0) -> Iterator[list[Event]]:
         """Batches of the events after `last`, oldest first; an empty batch each time that nothing new came.
 

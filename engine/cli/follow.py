@@ -30,9 +30,7 @@ def follow(session: Session, run: str, first: int, as_json: bool) -> int:
     """
     feed = Feed(session.database, run)
     try:
-        plain = (
-            None if as_json else Plain([str(seat["name"]) for seat in feed.reader.spec(feed.run).get("seats") or []])
-        )
+        plain = None if as_json else Plain(feed.seats())
         if plain:
             narrate(f"run {feed.run.id}: {one_line(feed.run.title)}")
             if not first:

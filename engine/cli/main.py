@@ -85,7 +85,7 @@ def _program(has_app: bool) -> click.Group:
     def program(session: Session, ctx: click.Context) -> int | None:
         return session.open_app(None) if ctx.invoked_subcommand is None else None
 
-    group = LazyGroup(
+    return LazyGroup(
         entries,
         name="tertulia",
         callback=program,
@@ -97,7 +97,6 @@ def _program(has_app: bool) -> click.Group:
         else "A terminal where language models converse: the command line without the app.",
         epilog=_EPILOG,
     )
-    return group
 
 
 def _explain(error: Exception, session: Session) -> int:

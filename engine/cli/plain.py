@@ -18,6 +18,7 @@ class Plain:
         self._seats = seats
         self._turn: int | None = None
         """The turn whose line is open, by number."""
+        self._seat = ""
         self._shown = ""
         self._held = ""
 

@@ -12,9 +12,7 @@ from engine.cli.session import Session, current, on_terminal, run_argument
 
 @click.command()
 @click.argument("pipeline", metavar="PIPELINE")
-@click.option(
-    "--set", "sets", multiple=True, metavar="K=V", help="Override a key, such as seats.0.model=ollama/llama3.2."
-)
+@click.option("--set", "sets", multiple=True, metavar="K=V", help="Override a key of it, such as limits.turns=6.")
 @click.option("--seed", metavar="TEXT", help="What the talk opens with.")
 @click.option("--plain", is_flag=True, help="The conversation as text on stdout.  [default without a terminal]")
 @click.option("--json", "as_json", is_flag=True, help="Every event as a line of JSON on stdout.")
@@ -27,7 +25,7 @@ from engine.cli.session import Session, current, on_terminal, run_argument
     help="What happens when the run asks something: you are asked, the default is taken, or the run fails.",
 )
 @current
-def run(session: Session, pipeline: str, sets: tuple[str, ...], answers: str, **how: Any) -> int:
+def run(session: Session, /, pipeline: str, sets: tuple[str, ...], answers: str, **how: Any) -> int:
     """Start PIPELINE (a name or a file) as a process of its own, and follow it.
 
     The run goes on when you leave. Ctrl-C asks what it means; without a terminal it stops the run. With

@@ -32,9 +32,7 @@ class Watch:
     def __init__(self, session: Session, run: str, *, as_json: bool, answers: bool) -> None:
         self._control = session.control()
         self._feed = Feed(session.database, run)
-        spec = self._feed.reader.spec(self._feed.run)
-        seats = [str(seat["name"]) for seat in spec.get("seats") or []]
-        self._plain = None if as_json else Plain(seats)
+        self._plain = None if as_json else Plain(self._feed.seats())
         self._answers = answers
         self._lines = prompt.Lines() if sys.stdin.isatty() else None
         self._asked: Ask | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.record.export.source import Source, read
@@ -37,13 +38,16 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def export(db: sqlite3.Connection, run: Run, fmt: str, seat: str | None = None) -> str:
+def export(
+    db: sqlite3.Connection, run: Run, fmt: str, seat: str | None = None, heard: Callable[[str], str] | None = None
+) -> str:
     """The run written as `fmt`, from the view of one seat only where `seat` is given.
 
+    `heard` takes off a text what other seats do not hear of it (control words).
     Raises UsageError: no such format, no such seat, or a seat given to a format that has no views.
     """
     checked(fmt)
-    return render(read(db, run), fmt, seat)
+    return render(read(db, run, heard), fmt, seat)
 
 
 def render(source: Source, fmt: str, seat: str | None = None) -> str:

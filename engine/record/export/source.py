@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,24 +17,33 @@ from engine.settings.errors import UsageError, nearest
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """Who sits there. `system` is the system prompt that its last model call was sent, "" where none was made."""
+    """Who sits there.
+
+    `system` and `start` are what its last model call was sent: the system prompt, and the user's words that stand
+    before its own where it spoke first. Both are "" where no call was made.
+    """
 
     name: str
     persona: str | None
     model: str | None
     language: str | None
     system: str
+    start: str
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One moment of a run. `views` are the seats whose view is wanted; `opening` is what the spec begins with."""
+    """One moment of a run. `views` are the seats whose view is wanted.
+
+    `heard` is what is left of a text once it reaches another seat (control words are taken off); None: all of it.
+    """
 
     run: Run
     spec: dict[str, Any]
     seats: tuple[Seat, ...]
     views: tuple[Seat, ...]
     turns: tuple[Turn, ...]
+    heard: Callable[[str], str] | None = None
 
     @property
     def conversation(self) -> list[Turn]:
@@ -51,7 +62,7 @@ class Source:
         return next((number for number, item in enumerate(self.seats) if item.name == seat), len(self.seats))
 
 
-def read(db: sqlite3.Connection, run: Run) -> Source:
+def read(db: sqlite3.Connection, run: Run, heard: Callable[[str], str] | None = None) -> Source:
     """Everything an export needs, of one moment; a turn being spoken has its text so far."""
     outermost = not db.in_transaction
     if outermost:
@@ -60,17 +71,17 @@ def read(db: sqlite3.Connection, run: Run) -> Source:
         spec = runs.spec(db, run)
         found = turns.listing(db, run.n)
         live = turns.live(db, run.n)
-        prompts = _system_prompts(db, run)
+        frames = _frames(db, run)
     finally:
         if outermost:
             db.execute("COMMIT")
     if live:
         found = [live if turn.n == live.n else turn for turn in found]
-    seats = _seats(spec, found, prompts)
-    return Source(run, spec, seats, seats, tuple(found))
+    seats = _seats(spec, found, frames)
+    return Source(run, spec, seats, seats, tuple(found), heard)
 
 
-def _seats(spec: dict[str, Any], found: list[Turn], prompts: dict[str, str]) -> tuple[Seat, ...]:
+def _seats(spec: dict[str, Any], found: list[Turn], frames: dict[str, dict[str, Any]]) -> tuple[Seat, ...]:
     described = {str(item["name"]): item for item in spec.get("seats") or [] if isinstance(item, dict)}
     spoken = dict.fromkeys(turn.seat for turn in found if turn.role == "turn")
     last = {turn.seat: turn for turn in found if turn.role == "turn"}
@@ -79,20 +90,22 @@ def _seats(spec: dict[str, Any], found: list[Turn], prompts: dict[str, str]) -> 
         told, turn = described.get(name, {}), last.get(name)
         persona = told.get("persona") or (turn.persona if turn else None)
         model = told.get("model") or (turn.model if turn else None)
-        seats.append(Seat(name, persona, model, told.get("language"), prompts.get(name, "")))
+        language = (told.get("guest") or {}).get("language")
+        sent = frames.get(name, {})
+        seats.append(Seat(name, persona, model, language, sent.get("system", ""), sent.get("start", "")))
     return tuple(seats)
 
 
-def _system_prompts(db: sqlite3.Connection, run: Run) -> dict[str, str]:
-    """Seat to the system text of its newest call, those of the runs it was forked from included."""
-    found: dict[str, str] = {}
+def _frames(db: sqlite3.Connection, run: Run) -> dict[str, dict[str, Any]]:
+    """Seat to what framed its newest call, those of the runs it was forked from included."""
+    found: dict[str, dict[str, Any]] = {}
     for segment, bound in runs.lineage(db, run.n):
         rows = db.execute(
-            "SELECT seat, json_extract(request, '$.system') FROM call WHERE n IN (SELECT max(n) FROM call"
+            "SELECT seat, json_extract(request, '$.frame') FROM call WHERE n IN (SELECT max(n) FROM call"
             " WHERE run = ?1 AND (?2 IS NULL OR turn <= ?2) AND seat IS NOT NULL AND purpose = 'turn' GROUP BY seat)",
             (segment, bound),
         )
-        for seat, system in rows:
-            if seat not in found and isinstance(system, int):
-                found[seat] = content.body(db, system)
+        for seat, frame in rows:
+            if seat not in found and isinstance(frame, int):
+                found[seat] = json.loads(content.body(db, frame))
     return found

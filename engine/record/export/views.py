@@ -10,26 +10,33 @@ from collections.abc import Iterator
 
 from engine.record.export.source import Seat, Source
 
-NOTE = "[{name}] {text}"
-"""How a human's note is told from what another seat said."""
+NOTE = "[A human listener says to you both: {text}]"
+"""How a human's note is told from what another seat said; seats are told it in the same words."""
 
 
 def messages(source: Source, seat: Seat) -> list[tuple[str, str]]:
-    """(role, text) in order: the system prompt, if there was one, then user and assistant in alternation."""
-    found = [("system", seat.system)] if seat.system else []
+    """(role, text) in order: the system prompt, if there was one, then user and assistant in alternation.
+
+    A seat that spoke first answers what its model was really sent then (`Seat.start`), so that a user comes first.
+    """
+    talk: list[tuple[str, str]] = []
     for role, text in _said(source, seat):
-        if found and found[-1][0] == role:
-            found[-1] = (role, f"{found[-1][1]}\n\n{text}")
+        if not talk and role == "assistant" and seat.start:
+            talk.append(("user", seat.start))
+        if talk and talk[-1][0] == role:
+            talk[-1] = (role, f"{talk[-1][1]}\n\n{text}")
         else:
-            found.append((role, text))
-    while found and found[-1][0] != "assistant":
-        found.pop()
-    return found
+            talk.append((role, text))
+    while talk and talk[-1][0] != "assistant":
+        talk.pop()
+    return [("system", seat.system), *talk] if talk and seat.system else talk
 
 
 def _said(source: Source, seat: Seat) -> Iterator[tuple[str, str]]:
     for turn in source.conversation:
-        if turn.role == "note":
-            yield "user", NOTE.format(name=turn.seat, text=turn.text)
-        else:
-            yield ("assistant" if turn.seat == seat.name else "user"), turn.text
+        if turn.role != "note" and turn.seat == seat.name:
+            yield "assistant", turn.text
+            continue
+        text = source.heard(turn.text) if source.heard else turn.text
+        if text.strip():
+            yield "user", NOTE.format(text=text) if turn.role == "note" else text

@@ -23,7 +23,7 @@ from engine.record.runs import Run, Status
 from engine.settings.errors import UsageError
 
 SEATS = [
-    {"name": "ELIZA", "persona": "eliza", "model": "local/smollm2", "language": "en"},
+    {"name": "ELIZA", "persona": "eliza", "model": "local/smollm2", "guest": {"language": "en"}},
     {"name": "PARRY", "persona": "parry", "model": "ollama/llama3.2"},
 ]
 HOSTILE = (
@@ -52,8 +52,8 @@ class Table:
         def work(db: Any) -> int:
             told = self.seats[seat]
             turn = turns.open_turn(db, self.n, self.seq + 1, seat, told["persona"], told["model"])
-            system = content.put_body(db, f"You are {seat}.")
-            calls.begin(db, self.n, turn, "turn", seat, told["model"], {"system": system, "head": self.head}, 1)
+            frame = content.put_json(db, {"seat": seat, "system": f"You are {seat}.", "start": "Hello."})
+            calls.begin(db, self.n, turn, "turn", seat, told["model"], {"frame": frame, "head": self.head}, 1)
             turns.add_delta(db, self.n, turn, self.seq + 1, 10, text, thinking)
             return turn
 
@@ -108,15 +108,16 @@ def test_each_seat_learns_its_own_turns_and_nothing_that_was_taken_back(table: T
     eliza, parry = messages(table.export("chatml"))
     assert eliza == [
         ("system", "You are ELIZA."),
+        ("user", "Hello."),
         ("assistant", "How do you do."),
-        ("user", "People get on my nerves.\n\n[you] Be kind."),
+        ("user", "People get on my nerves.\n\n[A human listener says to you both: Be kind.]"),
         ("assistant", "Which people?"),
     ]
     assert parry == [
         ("system", "You are PARRY."),
         ("user", "How do you do."),
         ("assistant", "People get on my nerves."),
-        ("user", "[you] Be kind.\n\nWhich people?"),
+        ("user", "[A human listener says to you both: Be kind.]\n\nWhich people?"),
         ("assistant", "Horse people."),
     ]
     one = json.loads(table.export("sharegpt", "parry"))
@@ -150,7 +151,7 @@ def test_roles_alternate_and_views_end_with_something_to_learn(
             table.say(who, text)
     for view in messages(table.export("chatml")):
         roles = [role for role, _ in view]
-        assert roles[0] == "system" and roles[-1] == "assistant"
+        assert roles[:2] == ["system", "user"] and roles[-1] == "assistant"
         assert all(left != right for left, right in itertools.pairwise(roles))
     everything = [json.loads(line) for line in table.export("jsonl").splitlines()]
     assert [(item["seat"], item["text"]) for item in everything] == [
@@ -213,7 +214,7 @@ class Page(HTMLParser):
 
 
 def test_the_page_is_whole_asks_no_server_for_anything_and_shows_hostile_text_as_text(tmp_path: Path) -> None:
-    seats = [{**SEATS[0], "name": 'EL"<i>', "language": '"><script>'}, SEATS[1]]
+    seats = [{**SEATS[0], "name": 'EL"<i>', "guest": {"language": '"><script>'}}, SEATS[1]]
     table = Table(tmp_path / "t.db", title="</title><script>bad()</script> $title", seats=seats)
     table.say('EL"<i>', HOSTILE, "<b>secret</b>")
     table.say("PARRY", "**bold** *it*\n\n1. one\n\n```\n<x>\n```\n[a](javascript:alert(1)) [b](data:text/html,x)")
@@ -250,6 +251,18 @@ def test_markdown_keeps_the_models_markdown_but_none_of_its_html(table: Table) -
     assert "- State: finished (turns)" in text
     assert re.search(r"^\*\*PARRY\*\* \(2, \d+\.\d s, ollama/llama3\.2\)$", text, re.M)
     assert "\x1b" not in text and "\u202e" not in text
+
+
+def test_what_other_seats_do_not_hear_is_not_in_their_view(table: Table) -> None:
+    table.say("ELIZA", "Farewell. /bye")
+    table.say("PARRY", "/end")
+    table.say("ELIZA", "Gone.")
+    text = export(
+        table.db, table.run, "chatml", heard=lambda said: said.replace("/bye", "").replace("/end", "").strip()
+    )
+    eliza, parry = messages(text)
+    assert [text for _, text in eliza[1:]] == ["Hello.", "Farewell. /bye\n\nGone."]
+    assert [text for _, text in parry[1:]] == ["Farewell.", "/end"]
 
 
 def test_plain_text_is_one_text_per_seat(table: Table) -> None:
@@ -306,7 +319,12 @@ def test_a_huge_line_is_shown_as_it_is(table: Table) -> None:
 
 def test_file_names_fit_every_file_system(tmp_path: Path) -> None:
     seats = [
-        {"name": "../ÉLIZA: the \x1b" + "x" * 50, "persona": "a", "model": "local/some model:7b", "language": "en"},
+        {
+            "name": "../ÉLIZA: the \x1b" + "x" * 50,
+            "persona": "a",
+            "model": "local/some model:7b",
+            "guest": {"language": "en"},
+        },
         {"name": "漢" * 200, "persona": "b", "model": "漢" * 200},
     ]
     table = Table(tmp_path / "t.db", seats=seats)
