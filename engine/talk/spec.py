@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -148,7 +149,9 @@ def _complete(duel: Duel, seat: Seat) -> None:
     seat.name = seat.name or seat.guest.name
     if not seat.model and not seat.human:
         raise UsageError(f"model: missing, and the persona {seat.persona} prefers none; add model: PROVIDER/MODEL")
-    provider = (seat.model or "").partition("/")[0]
+    provider, _, model = (seat.model or "").partition("/")
+    if model and provider in ("local", "scripted") and Path(model).is_file():
+        seat.model = f"{provider}/{Path(model).absolute()}"  # a host has no working directory of the user's
     seat.examples = provider == "local" if seat.examples is None else seat.examples
     seat.whole_sentences = provider == "local" if seat.whole_sentences is None else seat.whole_sentences
 
