@@ -87,12 +87,15 @@ async def acquire(model: str, size: int, who: str, on_wait: Callable[[list[Holde
         )
     told: list[Holder] | None = None
     while True:
-        with _guard(wait=False) as ours:
-            if ours:
-                others = _others()
-                room = _room([*others, *(lease.holder for lease in _own.values())])
-                if size <= room:
-                    return _take(model, size, who)
+        try:
+            with _guard(wait=False) as ours:
+                if ours:
+                    others = _others()
+                    room = _room([*others, *(lease.holder for lease in _own.values())])
+                    if size <= room:
+                        return _take(model, size, who)
+        except OSError as error:
+            raise ProviderError(Fault.MODEL, f"{error.filename}: no memory lease: {error.strerror}") from None
         if not ours:
             await asyncio.sleep(_POLL / 10)
             continue

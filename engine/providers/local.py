@@ -67,8 +67,14 @@ class Local:
         """The embedded models that have been fetched, and GGUF files put into the models folder."""
         here = [name for name in weights.known() if weights.path(name)]
         taken = {weights.path(name) for name in here}
-        here += sorted(place.name for place in weights.folder().glob("*.gguf") if place not in taken)
-        return [await self.check(name) for name in here]
+        found = [await self.check(name) for name in here]
+        for place in sorted(weights.folder().glob("*.gguf")):
+            if place not in taken:
+                try:
+                    found.append(await self.check(place.name))
+                except ProviderError as error:  # one bad file must not hide the others
+                    found.append(Model(place.name, note=str(error)))
+        return found
 
     async def check(self, model: str) -> Model:
         """The model once its file is there, is a language model and could fit. `size` is what it needs in memory."""

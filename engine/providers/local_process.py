@@ -59,14 +59,13 @@ class ModelProcess:
         )
         # What C code prints belongs in the host's log; a terminal it would only disfigure.
         log = asyncio.subprocess.DEVNULL if os.isatty(2) else None
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            str(_SCRIPT),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-        )
+        pipe = asyncio.subprocess.PIPE
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", str(_SCRIPT), stdin=pipe, stdout=pipe, stderr=log
+            )
+        except OSError as error:
+            raise ProviderError(Fault.MODEL, f"{spec.path}: no process for the model: {error.strerror}") from None
         assert process.stdin is not None and process.stdout is not None
         try:
             process.stdin.write(line.encode() + b"\n")

@@ -56,6 +56,7 @@ class Wire:
         sent |= {"stream": True, "return_progress": True, "cache_prompt": True, "id_slot": slot}
         # The chat endpoint parses thinking, but doubles a prefill where the answer is not streamed and does not tell
         # a stop string from the model's own end; the completion endpoint is exact about both.
+        parts: _Completion | _Chat
         if request.prefill or ("stop" in options and not await self._template_thinks()):
             path, parts = "/completion", _Completion()
             sent |= {"prompt": await self.prompt(request, options), "n_predict": options.get("max_tokens", -1)}

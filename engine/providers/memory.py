@@ -9,18 +9,20 @@ from pathlib import Path
 
 import psutil
 
-from engine.settings.errors import UsageError
+from engine.providers.protocol import Fault, ProviderError
 
 _UNLIMITED = 1 << 60  # cgroup v1 writes "no limit" as almost 2**63
 
 
 def fixed() -> int | None:
-    """The sum that TERTULIA_MODEL_MEMORY grants to local models, None where it is not set. Raises UsageError."""
+    """The sum that TERTULIA_MODEL_MEMORY grants to local models, None where it is not set. Raises ProviderError."""
     text = os.environ.get("TERTULIA_MODEL_MEMORY", "").strip()
     if not text:
         return None
     if not text.isdecimal():
-        raise UsageError(f"TERTULIA_MODEL_MEMORY={text!r}: must be a number of bytes, such as 8000000000")
+        raise ProviderError(
+            Fault.MODEL, f"TERTULIA_MODEL_MEMORY={text!r}: must be a number of bytes, such as 8000000000"
+        )
     return int(text)
 
 

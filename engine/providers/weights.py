@@ -57,15 +57,19 @@ class Weights(BaseModel):
 
 
 def known() -> dict[str, Weights]:
-    """Every embedded model by name, fetched or not. Raises UsageError on a broken user file."""
+    """Every embedded model by name, fetched or not. Raises ProviderError(MODEL) on a broken user file."""
     found: dict[str, Weights] = {}
-    for name, value in layers.load("models").items():
+    try:
+        listed = layers.load("models")
+    except UsageError as error:
+        raise ProviderError(Fault.MODEL, str(error)) from None
+    for name, value in listed.items():
         try:
             found[str(name)] = Weights.model_validate(value)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             spot = ".".join(["models.yml: " + str(name), *(str(part) for part in first["loc"])])
-            raise UsageError(f"{spot}: {first['msg']}") from None
+            raise ProviderError(Fault.MODEL, f"{spot}: {first['msg']}") from None
     return found
 
 

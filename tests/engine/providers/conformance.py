@@ -30,11 +30,11 @@ class Bench:
 
 @dataclass(frozen=True)
 class Case:
-    """`open` gets a folder of its own. An adapter that needs the embedded model carries `pytest.mark.model`."""
+    """`open` gets a folder of its own, or, where `model`, the folder of the embedded model's weights."""
 
     name: str
     open: Callable[[Path], AbstractAsyncContextManager[Bench]]
-    marks: tuple[pytest.MarkDecorator, ...] = ()
+    model: bool = False
 
 
 def endpoint(dialect: Dialect, url: str, **more: Any) -> Endpoint:
@@ -70,4 +70,14 @@ async def _scripted(folder: Path) -> AsyncIterator[Bench]:
     await adapter.close()
 
 
+@asynccontextmanager
+async def _local(folder: Path) -> AsyncIterator[Bench]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TERTULIA_MODELS", str(folder))
+        adapter = registry.open_adapter("local")
+        yield Bench(adapter, "smollm2")
+        await adapter.close()
+
+
 CASES = [_networked("openai"), _networked("anthropic"), _networked("ollama"), Case("scripted", _scripted)]
+CASES += [Case("local", _local, model=True)]

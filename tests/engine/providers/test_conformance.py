@@ -29,10 +29,13 @@ from tests.engine.providers.conformance import CASES, Bench, Case
 DEADLINE = 60
 
 
-@pytest.fixture(params=[pytest.param(case, id=case.name, marks=case.marks) for case in CASES])
+@pytest.fixture(
+    params=[pytest.param(case, id=case.name, marks=[pytest.mark.model] if case.model else []) for case in CASES]
+)
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     case: Case = request.param
-    async with case.open(tmp_path) as opened:
+    folder = request.getfixturevalue("smollm2").parent if case.model else tmp_path
+    async with case.open(folder) as opened:
         yield opened
 
 

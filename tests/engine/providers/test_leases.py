@@ -16,7 +16,6 @@ import pytest
 from engine.providers import leases, memory
 from engine.providers.leases import Holder
 from engine.providers.protocol import Fault, ProviderError
-from engine.settings.errors import UsageError
 
 DEADLINE = 30
 OTHER = """
@@ -163,7 +162,7 @@ def test_taken_is_what_a_process_has_of_its_own() -> None:
 
 def test_the_override_must_be_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERTULIA_MODEL_MEMORY", "8GB")
-    with pytest.raises(UsageError, match="TERTULIA_MODEL_MEMORY='8GB': must be a number of bytes"):
+    with pytest.raises(ProviderError, match="TERTULIA_MODEL_MEMORY='8GB': must be a number of bytes"):
         memory.fixed()
 
 

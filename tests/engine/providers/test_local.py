@@ -87,7 +87,7 @@ def process(local: Local) -> ModelProcess:
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(DEADLINE):
-        while not await condition():  # noqa: ASYNC110 (the server and the kernel set no event of ours)
+        while not await condition():  # the server and the kernel set no event of ours
             await asyncio.sleep(0.01)
 
 
@@ -319,6 +319,9 @@ async def test_weights_that_were_not_fetched_say_how(
         await local.check("smollm2")
     assert caught.value.fault is Fault.MODEL
     assert await local.models() == []
+    (tmp_path / "bad.gguf").write_bytes(b"bad")
+    (bad,) = await local.models()
+    assert bad.name == "bad.gguf" and "not a GGUF file" in bad.note
 
 
 async def test_a_model_waits_for_memory_and_says_for_whom(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:

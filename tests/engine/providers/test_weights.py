@@ -157,5 +157,5 @@ def test_names_and_lists_that_make_no_sense(index: Path, tmp_path: Path) -> None
     with pytest.raises(ProviderError, match=r"nowhere\.gguf: no such file"):
         weights.resolve("nowhere.gguf")
     describe(tmp_path, file="../../evil.gguf")
-    with pytest.raises(UsageError, match=r"models\.yml: tiny\.file"):
+    with pytest.raises(ProviderError, match=r"models\.yml: tiny\.file"):
         weights.known()
