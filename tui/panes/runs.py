@@ -1,0 +1,305 @@
+"""Pane 1: every run of the record, how each one stands, and what to do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input
+
+from engine.record.errors import RecordError
+from engine.record.events import Event
+from engine.record.reader import Reader
+from engine.record.runs import Run, Status
+from engine.record.visible import one_line
+from tui.keymap import Explains
+from tui.state.glance import Glance
+from tui.state.shelf import Shelf, word
+from tui.widgets.preview import Preview
+from tui.widgets.run_list import RunHeads, RunList
+
+if TYPE_CHECKING:
+    from engine.runs.control import Control
+
+DEMO = "eliza-meets-parry"
+_AGES = 5
+"""Seconds between redraws that only make ages older."""
+_PROBE = 1.0
+"""Seconds between looks at the locks of active runs: a crash has no event."""
+_EMPTY = (
+    ("runs--said", "Nobody is talking yet."),
+    ("runs--about", ""),
+    ("runs--about", "A run is a conversation between models. It goes on by itself, also when this"),
+    ("runs--about", "terminal closes, and everything said is kept here."),
+    ("runs--about", ""),
+    ("runs--said", "enter   watch ELIZA meet PARRY, on a small model inside this program"),
+    ("runs--said", "n       start a duel of your own"),
+    ("runs--said", "?       all keys"),
+)
+
+
+class RunsPane(Explains, Widget):
+    """The list, its filter and the preview of the run under the cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "open", id="runs.open", tooltip="Open the run; with no run yet, start the demo"),
+        Binding("n", "new", "new duel", id="runs.new", tooltip="Start a new duel"),
+        Binding("p,space", "pause", "pause", id="runs.pause", tooltip="Pause the run, or let it go on"),
+        Binding("r", "resume", "resume", id="runs.resume", tooltip="Go on with a run that is paused or over"),
+        Binding("x", "stop", "stop", show=False, id="runs.stop", tooltip="End the run now; what was said is kept"),
+        Binding("slash", "filter", "filter", id="runs.filter", tooltip="Show only runs whose line holds these words"),
+        Binding("s", "search", "search", id="runs.search", tooltip="Search in everything that was ever said"),
+        Binding("f", "fork", "fork", show=False, id="runs.fork", tooltip="Start a new run from where this one stands"),
+        Binding("e", "export", "export", show=False, id="runs.export", tooltip="Write the run as a document"),
+        Binding("d", "delete", "delete", show=False, id="runs.delete", tooltip="Remove a run that has ended, for good"),
+        Binding("escape", "back", "clear the filter", show=False, id="runs.back"),
+    ]
+
+    class Open(Message):
+        """Open a run in the pane of its kind, at a turn where one is given."""
+
+        def __init__(self, run_id: str, kind: str, turn: int | None = None) -> None:
+            super().__init__()
+            self.run_id, self.kind, self.turn = run_id, kind, turn
+
+    class NewDuel(Message):
+        """The user wants to start a duel."""
+
+    class Search(Message):
+        """The user wants to search in everything."""
+
+    class Export(Message):
+        def __init__(self, run: Run) -> None:
+            super().__init__()
+            self.run = run
+
+    def __init__(self, shelf: Shelf, reader: Callable[[], Reader | None], now: Callable[[], float]) -> None:
+        super().__init__(id="runs")
+        self.shelf = shelf
+        self._reader = reader
+        self._now = now
+        self._glance: Glance | None = None
+        self._probed = float("-inf")
+        self._moved = True
+        self._changed = True
+        self._period = -1
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            with Vertical(id="shelf"):
+                yield Input(placeholder="/ filter", compact=True, id="filter")
+                yield RunHeads()
+                yield RunList(self.shelf, self.shelf.known_limit, self._now)
+            yield Preview(self.shelf.known_limit)
+
+    def on_mount(self) -> None:
+        self.list = self.query_one(RunList)
+        self.preview = self.query_one(Preview)
+        self.list.focus()
+
+    def apply(self, events: Sequence[Event]) -> None:
+        """Take in what happened; drawn by the next `tick`."""
+        self.shelf.apply(events)
+        if self._glance and self._glance.apply(events):
+            self._moved = True
+
+    def reset(self) -> None:
+        """The record is another one, or too much has happened: read everything again."""
+        fresh = Shelf()
+        fresh.filter = self.shelf.filter
+        self.shelf.__dict__.update(fresh.__dict__)
+        self._glance = None
+        self._changed = True
+
+    def read(self, now: float) -> None:
+        """Bring the shelf up to date, shown or not; `now` is monotonic seconds. Raises RecordError."""
+        reader = self._reader()
+        if reader:
+            changed = self.shelf.load(reader)
+            changed = self.shelf.refresh(reader) or changed
+            if now - self._probed >= _PROBE:
+                self._probed = now
+                changed = self.shelf.probe(reader) or changed
+            self._changed = self._changed or changed
+
+    def tick(self, now: float) -> None:
+        """Draw what has changed. Raises RecordError."""
+        reader = self._reader()
+        period = int(self._now()) // _AGES
+        if self._changed or period != self._period:
+            self._changed, self._period, self._moved = False, period, True
+            self._empty_state(reader is not None)
+            self.list.update()
+            self.refresh_bindings()
+        if self._moved:
+            self._moved = False
+            if reader:
+                for run in self.list.visible_runs():
+                    self.shelf.limit(reader, run)
+            self._draw_preview(reader)
+
+    def _draw_preview(self, reader: Reader | None) -> None:
+        run = self.list.current
+        if run is None or reader is None:
+            self._glance = None
+        elif self.preview.size.width and (
+            self._glance is None or self._glance.run_id != run.id or self._glance.outdated
+        ):
+            try:
+                self._glance = Glance.read(reader, run.id)
+            except RecordError:
+                self._glance = None
+        if run is not None and reader is not None:
+            self.shelf.limit(reader, run)
+        self.preview.say(run, self._glance, self._now())
+
+    def _empty_state(self, there: bool) -> None:
+        if self.shelf.filter:
+            lines = [("runs--about", f"Nothing matches “{one_line(self.shelf.filter, 40)}”."), ("runs--about", "")]
+            self.list.empty = [*lines, ("runs--about", "esc shows all runs again, s searches in what was said")]
+        elif self.shelf.loaded or not there:
+            self.list.empty = list(_EMPTY)
+        else:
+            self.list.empty = []
+
+    @on(RunList.Moved)
+    def _on_moved(self) -> None:
+        self._moved = True
+        self.refresh_bindings()
+
+    @on(RunList.Opened)
+    def _on_opened(self) -> None:
+        self.action_open()
+
+    @on(Input.Changed, "#filter")
+    def _on_filter(self, event: Input.Changed) -> None:
+        self.shelf.filter = event.value
+        self._empty_state(self._reader() is not None)
+        self.list.update()
+        self._moved = True
+
+    @on(Input.Submitted, "#filter")
+    def _on_filtered(self) -> None:
+        self.list.focus()
+
+    def why_off(self, action: str) -> str | None:
+        """Why a key can do nothing for the run under the cursor, or None."""
+        run = self.list.current if self.is_mounted and hasattr(self, "list") else None
+        if action in ("pause", "resume", "stop", "fork", "export", "delete") and run is None:
+            return "there is no run here"
+        if run is None:
+            return None
+        state = word(run.status)
+        match action:
+            case "pause" if not run.active:
+                return f"this run is {state}: nothing to pause"
+            case "stop" if not run.active:
+                return f"this run is {state} already"
+            case "resume" if run.status in (Status.RUNNING, Status.QUEUED, Status.WAITING):
+                return "this run goes on already"
+            case "fork" if not run.turns:
+                return "nothing was said yet that a fork could share"
+            case "delete" if run.active:
+                return f"this run is {state}: x stops it first"
+        return None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "back":
+            return bool(self.shelf.filter) or self.query_one("#filter").has_focus
+        return super().check_action(action, parameters)
+
+    def action_open(self) -> None:
+        if self.query_one("#filter").has_focus:
+            self.list.focus()
+        run = self.list.current
+        if run:
+            self.post_message(self.Open(run.id, run.kind))
+        elif not self.shelf.filter:
+            self._do(lambda control: control.start(DEMO), self._opened, "ELIZA and PARRY are on their way")
+
+    def action_new(self) -> None:
+        self.post_message(self.NewDuel())
+
+    def action_search(self) -> None:
+        self.post_message(self.Search())
+
+    def action_filter(self) -> None:
+        self.query_one("#filter").focus()
+
+    def action_back(self) -> None:
+        self.query_one("#filter", Input).value = ""
+        self.list.focus()
+
+    def action_pause(self) -> None:
+        run = self._current()
+        if run.status is Status.PAUSED:
+            self._do(lambda control: control.resume(run.id))
+        else:
+            self._do(lambda control: control.pause(run.id))
+
+    def action_resume(self) -> None:
+        run = self._current()
+        if run.status is Status.FINISHED:
+            sets = [f"limits.turns={max(run.turns * 2, run.turns + 10)}"]
+            self._do(lambda control: control.resume(run.id, sets), said=f"{_title(run)} goes on, with more turns")
+        else:
+            self._do(lambda control: control.resume(run.id), said=f"{_title(run)} goes on")
+
+    def action_stop(self) -> None:
+        run = self._current()
+        self._do(lambda control: control.stop(run.id))
+
+    def action_fork(self) -> None:
+        run = self._current()
+        self._do(lambda control: control.fork(run.id, run.turns), self._opened, f"forking {_title(run)}")
+
+    def action_export(self) -> None:
+        self.post_message(self.Export(self._current()))
+
+    def action_delete(self) -> None:
+        from tui.widgets.confirm import Confirm
+
+        run = self._current()
+
+        def decided(yes: bool | None) -> None:
+            if yes:
+                self._do(lambda control: control.delete(run.id), lambda _: self._deleted(run), "")
+
+        turns = f"{run.turns} turn{'s' * (run.turns != 1)}"
+        question, consequence = f"Delete {_title(run)}?", f"Its {turns} and its log are gone for good."
+        self.app.push_screen(Confirm(question, consequence, "delete it"), decided)
+
+    def _deleted(self, run: Run) -> None:
+        self.shelf.forget(run.id)
+        self.list.update()
+        self._moved = True
+        self.notify(f"{_title(run)} is deleted", markup=False)
+
+    def _opened(self, run_id: str) -> None:
+        self.post_message(self.Open(run_id, "duel"))
+
+    def _current(self) -> Run:
+        run = self.list.current
+        assert run is not None, "actions without a run are off"
+        return run
+
+    def _do(self, work: Callable[[Control], Any], done: Callable[[Any], object] | None = None, said: str = "") -> None:
+        self.post_message(Command(work, done, said))
+
+
+class Command(Message):
+    """Something for the controls, to be done in the background; `said` is shown while it is."""
+
+    def __init__(self, work: Callable[[Control], Any], done: Callable[[Any], object] | None, said: str) -> None:
+        super().__init__()
+        self.work, self.done, self.said = work, done, said
+
+
+def _title(run: Run) -> str:
+    return one_line(run.title, 40) or run.id

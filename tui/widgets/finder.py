@@ -1,0 +1,121 @@
+"""Search in everything that was ever said: words in, turns out, enter opens the run at that turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from engine.record.reader import Reader
+from engine.record.search import Hit, search
+from engine.record.visible import one_line
+from tui.background import run_in_background
+from tui.state.figures import age
+
+_LIMIT = 100
+
+
+class Finder(ModalScreen[Hit | None]):
+    """Dismisses with the chosen turn, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Back", id="finder.cancel"),
+        Binding("down,ctrl+n", "move(1)", "Down", show=False, id="finder.down", priority=True),
+        Binding("up", "move(-1)", "Up", show=False, id="finder.up", priority=True),
+    ]
+
+    def __init__(self, database: Path, now: Callable[[], float]) -> None:
+        super().__init__()
+        self._database, self._now = database, now
+        self._hits: list[Hit] = []
+        self._asked = 0
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog finder"):
+            yield Static("Search in everything said", classes="dialog--title")
+            yield Input(placeholder='words, or "words together"', compact=True, classes="picker--filter")
+            yield Static("", classes="dialog--about picker--state", markup=False)
+            yield OptionList(compact=True, markup=False)
+            yield Static("enter open the run there   esc back", classes="dialog--keys", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(OptionList).can_focus = False
+
+    @on(Input.Changed)
+    def _search(self, event: Input.Changed) -> None:
+        self._asked += 1
+        asked, words = self._asked, event.value
+        if not words.strip() or not self._database.exists():
+            self._show(asked, [], words)
+            return
+        run_in_background(
+            self.app,
+            lambda: _hits(self._database, words),
+            lambda found: self._show(asked, found, words),
+            lambda why: self._say(asked, why),
+        )
+
+    def _show(self, asked: int, hits: list[Hit], words: str) -> None:
+        if asked != self._asked or not self.is_mounted:
+            return
+        self._hits = hits
+        listing = self.query_one(OptionList)
+        listing.clear_options()
+        listing.add_options([Option(self._line(hit)) for hit in hits])
+        listing.highlighted = 0 if hits else None
+        more = f"the best {_LIMIT}; more words find fewer" if len(hits) == _LIMIT else ""
+        self._say(asked, more if hits else ("nobody said that" if words.strip() else ""))
+
+    def _say(self, asked: int, text: str) -> None:
+        if asked == self._asked and self.is_mounted:
+            self.query_one(".picker--state", Static).update(text)
+
+    def _line(self, hit: Hit) -> Text:
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append(f"{one_line(hit.seat, 14)}  ", style="bold")
+        for n, part in enumerate(hit.snippet.replace("\x03", "\x02").split("\x02")):
+            text.append(_keep_edges(part), style="bold underline" if n % 2 else "")
+        text.append(f"   {one_line(hit.title, 30)} · turn {hit.seq} · {age(self._now() - hit.at)}", style="dim")
+        return text
+
+    @on(Input.Submitted)
+    def _take(self) -> None:
+        at = self.query_one(OptionList).highlighted
+        if at is not None and at < len(self._hits):
+            self.dismiss(self._hits[at])
+
+    @on(OptionList.OptionSelected)
+    def _clicked(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self._hits[event.option_index])
+
+    def action_move(self, rows: int) -> None:
+        listing = self.query_one(OptionList)
+        listing.action_cursor_down() if rows > 0 else listing.action_cursor_up()
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)
+
+
+def _keep_edges(part: str) -> str:
+    """One line, with the spaces at its ends, which part the words that were found from those around them."""
+    inner = one_line(part)
+    if not inner:
+        return " " if part else ""
+    return (" " if part[0].isspace() else "") + inner + (" " if part[-1].isspace() else "")
+
+
+def _hits(database: Path, words: str) -> list[Hit]:
+    reader = Reader(database)
+    try:
+        return search(reader.db, words, limit=_LIMIT)
+    finally:
+        reader.close()

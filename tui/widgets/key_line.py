@@ -1,0 +1,60 @@
+"""The line at the bottom: at most seven keys, those of the focused place that do something now, and `?`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual import events
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.keymap import FOOTER, Entry, entries, pretty
+
+
+class KeyLine(Widget):
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"keys--key", "keys--label"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._entries: list[Entry] = []
+        self._places: list[tuple[int, int, Entry]] = []
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self._update())
+        self.call_after_refresh(self._update)
+
+    def _update(self) -> None:
+        if self.app.screen is not self.screen:
+            return
+        useful = [entry for entry in entries(self.screen) if entry.show and not entry.off]
+        last = [entry for entry in useful if entry.id == "app.help"]
+        self._entries = [entry for entry in useful if entry not in last][: FOOTER - len(last)] + last
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width, base = self.size.width, self.rich_style
+        key_style, label_style = (self.get_component_rich_style(name) for name in ("keys--key", "keys--label"))
+        chosen = list(self._entries)
+        while len(chosen) > 1 and sum(_width(entry) for entry in chosen) + 1 > width:
+            del chosen[-2]
+        parts, at, self._places = [Segment(" ", base)], 1, []
+        for entry in chosen:
+            self._places.append((at, at + _width(entry) - 2, entry))
+            at += _width(entry)
+            parts += [
+                Segment(pretty(entry.key), key_style),
+                Segment(" " + entry.label, label_style),
+                Segment("  ", base),
+            ]
+        return Strip(parts).adjust_cell_length(width, base)
+
+    async def on_click(self, event: events.Click) -> None:
+        for start, end, entry in self._places:
+            if start <= event.x < end:
+                await self.app.run_action(entry.action, entry.node)
+
+
+def _width(entry: Entry) -> int:
+    return cell_len(pretty(entry.key)) + 1 + cell_len(entry.label) + 2

@@ -1,0 +1,197 @@
+"""The form for a new duel: who sits on either side, on which model, how they begin, and what ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Checkbox, Input, Static
+
+from engine.record.visible import one_line
+from tui.background import run_in_background
+from tui.state.draft import Draft
+from tui.widgets.models import ModelPicker
+from tui.widgets.picker import Choice, Picker
+
+_SIDES = ("First seat", "Second seat")
+
+
+class Field(Button):
+    """A value that is chosen from a list: enter opens it."""
+
+    def __init__(self, field: str, placeholder: str) -> None:
+        super().__init__(placeholder, id=field, classes="field", compact=True)
+        self._placeholder = placeholder
+        self.value = ""
+
+    def fill(self, value: str, shown: str = "") -> None:
+        self.value = value
+        self.set_class(bool(value), "-filled")
+        self.label = one_line(shown or value) or self._placeholder
+
+
+class NewDuel(ModalScreen[dict[str, Any] | None]):
+    """Dismisses with the pipeline of the duel, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s,f5", "start", "Start the duel", id="new.start", priority=True),
+        Binding("escape", "cancel", "Back", id="new.cancel"),
+        Binding("down", "app.focus_next", "Next field", show=False, id="new.next"),
+        Binding("up", "app.focus_previous", "Previous field", show=False, id="new.previous"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.draft = Draft()
+        self._guests: list[dict[str, Any]] = []
+        self._tried = False
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog new-duel"):
+            yield Static("New duel", classes="dialog--title")
+            with VerticalScroll(can_focus=False):
+                with Horizontal(classes="sides"):
+                    for number, side in enumerate(_SIDES):
+                        with Vertical(classes="side"):
+                            yield Static(side, classes="side--title")
+                            yield from _row("guest", Field(f"persona{number}", "choose a guest"), f"persona{number}")
+                            yield from _row("model", Field(f"model{number}", "choose a model"), f"model{number}")
+                            box = Checkbox("I sit here myself", id=f"human{number}", compact=True)
+                            yield from _row("", box, f"human{number}")
+                yield from _row(
+                    "opening", Input(placeholder="the first words, if you like", compact=True, id="opening"), "opening"
+                )
+                with Horizontal(classes="sides"):
+                    with Vertical(classes="side"):
+                        yield from _row("turns", Input("20", compact=True, id="turns"), "turns")
+                        yield from _row("cost", Input(placeholder="no limit, $", compact=True, id="cost"), "cost")
+                    with Vertical(classes="side"):
+                        yield from _row(
+                            "warmth",
+                            Input(placeholder="temperature: the model's own", compact=True, id="temperature"),
+                            "temperature",
+                        )
+            yield Static("", classes="dialog--fault", markup=False)
+            yield Static("enter choose   tab next   ctrl+s start   esc back", classes="dialog--keys", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#persona0").focus()
+        run_in_background(self.app, _personas, self._arrived, self._say)
+
+    def _arrived(self, guests: list[dict[str, Any]]) -> None:
+        self._guests = guests
+
+    def _say(self, why: str) -> None:
+        if self.is_mounted:
+            self.query_one(".dialog--fault", Static).update(why)
+
+    @on(Button.Pressed)
+    def _choose(self, event: Button.Pressed) -> None:
+        field = event.button
+        assert isinstance(field, Field) and field.id
+        number = int(field.id[-1])
+        seat = self.draft.seats[number]
+
+        def took(value: str | None) -> None:
+            if value is None:
+                return
+            if field.id and field.id.startswith("model"):
+                self._fill_model(number, value)
+            else:
+                guest = self._guest(value)
+                seat.persona = value
+                field.fill(value, f"{guest['name']} · {guest['description']}" if guest else value)
+                if guest and guest["model"] and not seat.model:
+                    self._fill_model(number, guest["model"])
+            self._check()
+
+        if field.id.startswith("model"):
+            self.app.push_screen(ModelPicker(f"{_SIDES[number]}: which model?", seat.model or None), took)
+        else:
+            self.app.push_screen(Picker(f"{_SIDES[number]}: who?", self._choices(), current=seat.persona), took)
+
+    def _fill_model(self, number: int, value: str) -> None:
+        """The model of a seat; an untouched other seat gets the same one."""
+        self.draft.seats[number].model = value
+        self.query_one(f"#model{number}", Field).fill(value)
+        other = self.draft.seats[1 - number]
+        if not other.model:
+            other.model = value
+            self.query_one(f"#model{1 - number}", Field).fill(value)
+
+    def _choices(self) -> Sequence[Choice]:
+        return [
+            Choice(guest["slug"], guest["name"] or guest["slug"], _about(guest), off=guest["error"] or "")
+            for guest in self._guests
+        ]
+
+    def _guest(self, slug: str) -> dict[str, Any] | None:
+        return next((guest for guest in self._guests if guest["slug"] == slug), None)
+
+    @on(Checkbox.Changed)
+    def _sit(self, event: Checkbox.Changed) -> None:
+        assert event.checkbox.id
+        number = int(event.checkbox.id[-1])
+        self.draft.seats[number].human = event.value
+        self.query_one(f"#model{number}", Field).disabled = event.value
+        self._check()
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        assert event.input.id
+        setattr(self.draft, event.input.id, event.value)
+        self._check()
+
+    @on(Input.Submitted)
+    def _next(self) -> None:
+        self.focus_next()
+
+    def _check(self) -> dict[str, str]:
+        """Show what is wrong beside its field, once starting was tried, and a wrong number at once."""
+        faults = self.draft.faults()
+        for name in (*(f"{kind}{n}" for kind in ("persona", "model") for n in (0, 1)), "turns", "cost", "temperature"):
+            early = name in ("turns", "cost", "temperature")
+            fault = faults.get(name, "") if self._tried or early else ""
+            label = self.query_one(f"#fault-{name}", Static)
+            label.update(fault)
+            label.display = bool(fault)
+        if not faults:
+            self._say("")
+        return faults
+
+    def action_start(self) -> None:
+        self._tried = True
+        faults = self._check()
+        if faults:
+            self._say("A little is missing: see above." if len(faults) > 1 else f"{next(iter(faults.values()))}")
+            self.query_one(f"#{next(iter(faults))}").focus()
+        else:
+            self.dismiss(self.draft.pipeline())
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)
+
+
+def _row(label: str, widget: Any, name: str) -> ComposeResult:
+    with Horizontal(classes="row"):
+        yield Static(label, classes="row--label", markup=False)
+        yield widget
+    fault = Static("", classes="row--fault", id=f"fault-{name}", markup=False)
+    fault.display = False
+    yield fault
+
+
+def _about(guest: dict[str, Any]) -> str:
+    parts = [guest["description"], guest["language"] if guest["language"] != "en" else None]
+    return " · ".join(str(part) for part in parts if part)
+
+
+def _personas() -> list[dict[str, Any]]:
+    from engine.runs import catalog
+
+    return catalog.personas()
