@@ -160,6 +160,6 @@ _NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
     "context.truncated": lambda data: (
         f"{one_line(data['seat'])}: the provider read {data['counted']} of about {data['estimated']} tokens"
     ),
-    "limit.reached": lambda data: f"limit reached: {data['unit']} {data['spent']} of {data['cap']}",
+    "limit.reached": lambda data: f"limit reached: {data['unit']} {data['spent']:g} of {data['cap']:g}",
     "repetition.found": lambda data: f"the talk repeats itself: {data['measure']} {data['value']}",
 }
