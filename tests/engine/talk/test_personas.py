@@ -203,7 +203,7 @@ def test_a_new_persona_can_be_used_at_once_and_is_never_overwritten(own: Path) -
 )
 def test_a_new_persona_that_could_not_be_read_back_is_refused(given: dict[str, str], own: Path) -> None:
     with pytest.raises(UsageError):
-        personas.new(**given)  # type: ignore[arg-type]
+        personas.new(**given)
     assert not own.exists()
 
 
