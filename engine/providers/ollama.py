@@ -28,7 +28,7 @@ from engine.providers.protocol import (
     Truncated,
     Usage,
 )
-from engine.providers.reading import Patience
+from engine.providers.reading import DRAIN_SECONDS, Patience
 
 if TYPE_CHECKING:
     import ollama
@@ -85,15 +85,27 @@ class Ollama:
                         begun = True
                         patience.heard()
                         yield delta
-            for delta in answer.end():
-                if isinstance(delta, Usage):
-                    if truncated := await self._truncated(client, request, options, delta.prompt):
-                        yield truncated
-                    else:
-                        estimate.learn_from(self._known_as(request.model), request, delta.prompt)
-                yield delta
+                for delta in answer.end():
+                    if isinstance(delta, Usage):
+                        if truncated := await self._truncated(client, request, options, delta.prompt):
+                            yield truncated
+                        else:
+                            estimate.learn_from(self._known_as(request.model), request, delta.prompt)
+                    yield delta
+                await self._drain(parts)
         except self._failures() as error:
             raise self._translated(error, request.model, begun) from None
+
+    async def _drain(self, parts: AsyncIterator[Any]) -> None:
+        """Read on to the end, briefly: only then is the connection kept for the next call."""
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                async for _ in parts:
+                    pass
+        except (TimeoutError, TypeError, AttributeError):
+            return
+        except self._failures():
+            return
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         place = self.endpoint
@@ -113,6 +125,9 @@ class Ollama:
 
     async def count(self, request: Request) -> Count:
         return Count(estimate.request_bounds(self._known_as(request.model), request).high, exact=False)
+
+    def defaults(self, model: str) -> dict[str, Any]:
+        return dict(self.endpoint.options)
 
     async def models(self) -> list[Model]:
         client = await self._open()

@@ -64,8 +64,21 @@ class OverSdk(ABC, Generic[Client]):
                     if isinstance(delta, Usage):
                         estimate.learn_from(f"{place.name}/{request.model}", request, delta.prompt)
                     yield delta
+                await self._drain(reader)
         except self._failures() as error:
             raise self._translated(error, request.model, begun) from None
+
+    def defaults(self, model: str) -> dict[str, Any]:
+        return dict(self.endpoint.options)
+
+    async def _drain(self, reader: LineReader) -> None:
+        """The answer is there: whatever happens now costs no more than the connection."""
+        try:
+            await reader.drain()
+        except (TimeoutError, ProviderError):
+            return
+        except self._failures():
+            return
 
     async def models(self) -> list[Model]:
         client: Any = await self._open()

@@ -14,6 +14,8 @@ T = TypeVar("T")
 LONGEST_LINE = 16 << 20
 """Bytes. A longer line is no chunk of a chat any more."""
 
+DRAIN_SECONDS = 0.5
+
 
 class Patience:
     """Waits `first_token` seconds for the first word of an answer, then `idle` seconds for each further one."""
@@ -75,6 +77,12 @@ class LineReader:
         self._pending, self._size = [], 0
         self._hold(tail)
         return lines
+
+    async def drain(self) -> None:
+        """Read on to the end, briefly: only then is the connection kept for the next call."""
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while await self.batch() is not None:
+                pass
 
     def _hold(self, part: bytes) -> None:
         if part:

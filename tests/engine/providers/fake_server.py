@@ -27,8 +27,9 @@ class Reply:
     status: int = 200
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
-    ending: Literal["proper", "missing", "cut", "silent", "garbage", "error"] = "proper"
-    """After half of the answer: end without the end marker, drop the connection, say nothing, send no JSON, report."""
+    ending: Literal["proper", "missing", "cut", "silent", "garbage", "error", "dawdling"] = "proper"
+    """After half of the answer: end without the end marker, drop the connection, say nothing, send no JSON, report.
+    Or after all of it: leave the stream open."""
     pause: float = 0.0
     """Seconds before each byte block."""
     block: int = 0
@@ -52,6 +53,8 @@ class FakeServer:
         self.gone = asyncio.Event()
         """A client hung up in the middle of an answer."""
         self.url = ""
+        self.connections = 0
+        self.open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.loaded_window = WINDOW
 
     @property
@@ -59,31 +62,41 @@ class FakeServer:
         return [asked for asked in self.asked if asked.path.endswith(("/chat/completions", "/messages", "/api/chat"))]
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task
+        self.open[task] = writer
         try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in head[1:] if line)}
-            raw = await reader.readexactly(int(headers.get("content-length", 0)))
-            asked = Asked(head[0].split()[1].split("?")[0], headers, json.loads(raw) if raw else None)
-            self.asked.append(asked)
-            await self._answer(asked, reader, writer)
+            while await self._one(reader, writer):
+                pass
         except (ConnectionError, asyncio.IncompleteReadError):
             self.gone.set()
         finally:
+            del self.open[task]
             writer.close()
 
-    async def _answer(self, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; whether the connection is good for another."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in head[1:] if line)}
+        raw = await reader.readexactly(int(headers.get("content-length", 0)))
+        asked = Asked(head[0].split()[1].split("?")[0], headers, json.loads(raw) if raw else None)
+        self.asked.append(asked)
+        return await self._answer(asked, reader, writer)
+
+    async def _answer(self, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         simple = self._simple(asked)
         if simple is not None:
             status, value = simple
             await _whole(writer, status, value, {})
-            return
+            return True
         reply = self.replies.popleft() if self.replies else Reply()
         if reply.status != 200:
             await _whole(writer, reply.status, reply.body, reply.headers)
-            return
+            return True
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         events = [reply.raw] if reply.raw else self._events(reply, asked)
-        if reply.ending != "proper":
+        if reply.ending not in ("proper", "dawdling"):
             events = events[: len(events) // 2]
             events += [b'data: {"cho' + b"\n\n"] if reply.ending == "garbage" else []
             events += [self._error()] if reply.ending == "error" else []
@@ -94,12 +107,15 @@ class FakeServer:
                 await asyncio.sleep(reply.pause)
             writer.write(b"%x\r\n%s\r\n" % (len(block), block))
             await writer.drain()
-        if reply.ending == "silent":
+        if reply.ending in ("silent", "dawdling"):
             await reader.read()  # until the client hangs up
             self.gone.set()
-        if reply.ending != "cut":
-            writer.write(b"0\r\n\r\n")
-            await writer.drain()
+        if reply.ending == "cut":
+            return False
+        await asyncio.sleep(0)
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        return True
 
     def _simple(self, asked: Asked) -> tuple[int, Any] | None:
         path, body = asked.path, asked.body or {}
@@ -216,7 +232,7 @@ async def _whole(writer: asyncio.StreamWriter, status: int, value: Any, headers:
     body = value.encode() if isinstance(value, str) else json.dumps(value).encode()
     lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Content-Type: application/json"]
     lines += [f"{name}: {text}" for name, text in headers.items()]
-    writer.write("\r\n".join(lines).encode() + b"\r\nConnection: close\r\n\r\n" + body)
+    writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
     await writer.drain()
 
 
@@ -230,3 +246,6 @@ async def serving(dialect: Dialect) -> AsyncIterator[FakeServer]:
         yield fake
     finally:
         server.close()
+        for writer in fake.open.values():
+            writer.transport.abort()
+        await asyncio.gather(*fake.open)

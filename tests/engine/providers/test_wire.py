@@ -236,6 +236,22 @@ async def test_a_prefill_that_ends_in_a_space_continues_without_a_second_one() -
     assert text(deltas) == "and so on"
 
 
+async def test_calls_one_after_another_share_a_connection(server: FakeServer) -> None:
+    adapter = adapter_at(server.dialect, server.url)
+    for _ in range(4):
+        assert text([delta async for delta in adapter.stream(ask())])
+    await adapter.close()
+    assert (server.connections, len(server.chats)) == (1, 4)
+
+
+async def test_a_server_that_never_closes_its_stream_costs_nothing_but_the_connection(server: FakeServer) -> None:
+    adapter = adapter_at(server.dialect, server.url)
+    server.replies.append(Reply("Done.", ending="dawdling"))
+    assert text([delta async for delta in adapter.stream(ask())]) == "Done."
+    assert text([delta async for delta in adapter.stream(ask())]) == "Hello there, friend."
+    await adapter.close()
+
+
 async def test_leaving_a_stream_closes_the_connection(server: FakeServer) -> None:
     adapter = adapter_at(server.dialect, server.url)
     server.replies.append(Reply("a " * 500, ending="silent"))
