@@ -60,7 +60,7 @@ def show(name: str) -> None:
     narrate(str(guest.path))
     for key, value in (("model", guest.model), ("options", dict(guest.options)), ("examples", len(guest.examples))):
         if value:
-            print(paint(f"{key}: {one_line(str(value))}", dim=True))
+            narrate(f"{key}: {one_line(str(value))}")
     print(visible(guest.body))
 
 
