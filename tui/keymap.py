@@ -56,7 +56,7 @@ class Entry:
 
     @property
     def shown_keys(self) -> str:
-        return " ".join(dict.fromkeys(pretty(key) for key in self.keys))
+        return " ".join(sorted(dict.fromkeys(pretty(key) for key in self.keys), key=len))
 
 
 def entries(screen: Screen[Any], start: DOMNode | None = None) -> list[Entry]:

@@ -48,16 +48,16 @@ class RunsPane(Explains, Widget):
     """The list, its filter and the preview of the run under the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "open", id="runs.open", tooltip="Open the run; with no run yet, start the demo"),
+        Binding("enter", "open", "open", id="runs.open", tooltip="Open the run, or start the demo"),
         Binding("n", "new", "new duel", id="runs.new", tooltip="Start a new duel"),
         Binding("p,space", "pause", "pause", id="runs.pause", tooltip="Pause the run, or let it go on"),
         Binding("r", "resume", "resume", id="runs.resume", tooltip="Go on with a run that is paused or over"),
-        Binding("x", "stop", "stop", show=False, id="runs.stop", tooltip="End the run now; what was said is kept"),
-        Binding("slash", "filter", "filter", id="runs.filter", tooltip="Show only runs whose line holds these words"),
+        Binding("x", "stop", "stop", id="runs.stop", tooltip="End the run now; what was said is kept"),
+        Binding("f", "fork", "fork", id="runs.fork", tooltip="Start a run from where this one stands"),
+        Binding("e", "export", "export", id="runs.export", tooltip="Write the run as a document"),
+        Binding("d", "delete", "delete", id="runs.delete", tooltip="Remove a run that has ended, for good"),
         Binding("s", "search", "search", id="runs.search", tooltip="Search in everything that was ever said"),
-        Binding("f", "fork", "fork", show=False, id="runs.fork", tooltip="Start a new run from where this one stands"),
-        Binding("e", "export", "export", show=False, id="runs.export", tooltip="Write the run as a document"),
-        Binding("d", "delete", "delete", show=False, id="runs.delete", tooltip="Remove a run that has ended, for good"),
+        Binding("slash", "filter", "filter", id="runs.filter", tooltip="Show only runs with these words"),
         Binding("escape", "back", "clear the filter", show=False, id="runs.back"),
     ]
 

@@ -65,7 +65,7 @@ class Finder(ModalScreen[Hit | None]):
         )
 
     def _show(self, asked: int, hits: list[Hit], words: str) -> None:
-        if asked != self._asked or not self.is_mounted:
+        if asked != self._asked or not self.is_attached:
             return
         self._hits = hits
         listing = self.query_one(OptionList)
@@ -76,7 +76,7 @@ class Finder(ModalScreen[Hit | None]):
         self._say(asked, more if hits else ("nobody said that" if words.strip() else ""))
 
     def _say(self, asked: int, text: str) -> None:
-        if asked == self._asked and self.is_mounted:
+        if asked == self._asked and self.is_attached:
             self.query_one(".picker--state", Static).update(text)
 
     def _line(self, hit: Hit) -> Text:

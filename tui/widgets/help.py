@@ -39,20 +39,26 @@ class Help(ModalScreen[None]):
 
     def _table(self) -> Text:
         keys = max((cell_len(entry.shown_keys) for entry in self._entries), default=0) + 2
+        details = max((cell_len(entry.detail) for entry in self._entries), default=0) + 2
         text = Text(no_wrap=True, overflow="ellipsis")
-        for group in (False, True):
+        for group in (0, 1, 2):
             for entry in self._entries:
-                if entry.id.startswith("app.") != group:
+                if _group(entry) != group:
                     continue
                 text.append(set_cell_size(entry.shown_keys, keys), style="bold")
                 detail = entry.detail[0].upper() + entry.detail[1:]
-                text.append(set_cell_size(detail, max(46, cell_len(detail) + 1)), style="dim" if entry.off else "")
+                text.append(set_cell_size(detail, details), style="dim" if entry.off else "")
                 text.append(f"{entry.id}\n", style="dim")
                 if entry.off:
                     text.append(" " * keys + f"  off: {entry.off}\n", style="dim italic")
-            text.append("\n" if not group else "")
+            text.append("\n" if group < 2 else "")
         text.rstrip()
         return text
 
     def action_scroll(self, rows: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)
+
+
+def _group(entry: Entry) -> int:
+    """What one does here, moving about, and what works everywhere."""
+    return 2 if entry.id.startswith("app.") else 0 if entry.detail != entry.label else 1

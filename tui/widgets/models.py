@@ -28,4 +28,5 @@ class ModelPicker(Picker):
     """Dismisses with PROVIDER/MODEL, or None; a name that no list holds can be typed."""
 
     def __init__(self, title: str = "Which model?", current: str | None = None) -> None:
-        super().__init__(title, offered, current=current, free="or type PROVIDER/MODEL")
+        waiting = "asking every provider what it offers"
+        super().__init__(title, offered, current=current, free="or type PROVIDER/MODEL", waiting=waiting)

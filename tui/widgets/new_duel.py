@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.message import Message
 from textual.screen import ModalScreen
-from textual.widgets import Button, Checkbox, Input, Static
+from textual.widgets import Button, Input, Static
 
 from engine.record.visible import one_line
 from tui.background import run_in_background
@@ -32,7 +34,29 @@ class Field(Button):
     def fill(self, value: str, shown: str = "") -> None:
         self.value = value
         self.set_class(bool(value), "-filled")
-        self.label = one_line(shown or value) or self._placeholder
+        self.label = Text(one_line(shown or value) or self._placeholder, no_wrap=True, overflow="ellipsis")
+
+
+class Tick(Button):
+    """A box to tick: enter or space turns it over."""
+
+    class Turned(Message):
+        def __init__(self, tick: Tick) -> None:
+            super().__init__()
+            self.tick = tick
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "press", show=False)]
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(Text(f"[ ] {text}"), id=field, classes="field -filled", compact=True)
+        self._text = text
+        self.value = False
+
+    def press(self) -> Tick:
+        self.value = not self.value
+        self.label = Text(f"[{'x' if self.value else ' '}] {self._text}")
+        self.post_message(self.Turned(self))
+        return self
 
 
 class NewDuel(ModalScreen[dict[str, Any] | None]):
@@ -61,19 +85,18 @@ class NewDuel(ModalScreen[dict[str, Any] | None]):
                             yield Static(side, classes="side--title")
                             yield from _row("guest", Field(f"persona{number}", "choose a guest"), f"persona{number}")
                             yield from _row("model", Field(f"model{number}", "choose a model"), f"model{number}")
-                            box = Checkbox("I sit here myself", id=f"human{number}", compact=True)
-                            yield from _row("", box, f"human{number}")
-                yield from _row(
-                    "opening", Input(placeholder="the first words, if you like", compact=True, id="opening"), "opening"
-                )
+                            yield from _row("", Tick(f"human{number}", "I sit here myself"), f"human{number}")
+                with Vertical(classes="side"):
+                    words = Input(placeholder="the first words, if you like", compact=True, id="opening")
+                    yield from _row("opening", words, "opening")
                 with Horizontal(classes="sides"):
                     with Vertical(classes="side"):
                         yield from _row("turns", Input("20", compact=True, id="turns"), "turns")
                         yield from _row("cost", Input(placeholder="no limit, $", compact=True, id="cost"), "cost")
                     with Vertical(classes="side"):
                         yield from _row(
-                            "warmth",
-                            Input(placeholder="temperature: the model's own", compact=True, id="temperature"),
+                            "temperature",
+                            Input(placeholder="the model's own", compact=True, id="temperature"),
                             "temperature",
                         )
             yield Static("", classes="dialog--fault", markup=False)
@@ -87,7 +110,7 @@ class NewDuel(ModalScreen[dict[str, Any] | None]):
         self._guests = guests
 
     def _say(self, why: str) -> None:
-        if self.is_mounted:
+        if self.is_attached:
             self.query_one(".dialog--fault", Static).update(why)
 
     @on(Button.Pressed)
@@ -113,7 +136,8 @@ class NewDuel(ModalScreen[dict[str, Any] | None]):
         if field.id.startswith("model"):
             self.app.push_screen(ModelPicker(f"{_SIDES[number]}: which model?", seat.model or None), took)
         else:
-            self.app.push_screen(Picker(f"{_SIDES[number]}: who?", self._choices(), current=seat.persona), took)
+            guests: Any = self._choices() if self._guests else self._read_guests
+            self.app.push_screen(Picker(f"{_SIDES[number]}: who?", guests, current=seat.persona), took)
 
     def _fill_model(self, number: int, value: str) -> None:
         """The model of a seat; an untouched other seat gets the same one."""
@@ -130,15 +154,19 @@ class NewDuel(ModalScreen[dict[str, Any] | None]):
             for guest in self._guests
         ]
 
+    def _read_guests(self) -> Sequence[Choice]:
+        self._guests = _personas()
+        return self._choices()
+
     def _guest(self, slug: str) -> dict[str, Any] | None:
         return next((guest for guest in self._guests if guest["slug"] == slug), None)
 
-    @on(Checkbox.Changed)
-    def _sit(self, event: Checkbox.Changed) -> None:
-        assert event.checkbox.id
-        number = int(event.checkbox.id[-1])
-        self.draft.seats[number].human = event.value
-        self.query_one(f"#model{number}", Field).disabled = event.value
+    @on(Tick.Turned)
+    def _sit(self, event: Tick.Turned) -> None:
+        assert event.tick.id
+        number = int(event.tick.id[-1])
+        self.draft.seats[number].human = event.tick.value
+        self.query_one(f"#model{number}", Field).disabled = event.tick.value
         self._check()
 
     @on(Input.Changed)

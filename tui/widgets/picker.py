@@ -52,9 +52,11 @@ class Picker(ModalScreen[str | None]):
         *,
         current: str | None = None,
         free: str = "",
+        waiting: str = "looking",
     ) -> None:
         super().__init__()
         self._title, self._source, self._current, self._free = title, choices, current, free
+        self._waiting = waiting
         self._choices: Sequence[Choice] | None = None
         self._spin = 0
 
@@ -73,7 +75,7 @@ class Picker(ModalScreen[str | None]):
     def on_mount(self) -> None:
         self.query_one(OptionList).can_focus = False
         if callable(self._source):
-            self._say(f"{_SPINNER[0]} asking every provider what it offers")
+            self._say(f"{_SPINNER[0]} {self._waiting}")
             self._timer = self.set_interval(0.1, self._turn)
             run_in_background(self.app, self._source, self._arrived, self._failed)
         else:
@@ -82,10 +84,10 @@ class Picker(ModalScreen[str | None]):
     def _turn(self) -> None:
         if self._choices is None:
             self._spin += 1
-            self._say(f"{_SPINNER[self._spin % len(_SPINNER)]} asking every provider what it offers")
+            self._say(f"{_SPINNER[self._spin % len(_SPINNER)]} {self._waiting}")
 
     def _arrived(self, choices: Sequence[Choice]) -> None:
-        if not self.is_mounted:
+        if not self.is_attached:
             return
         if callable(self._source):
             self._timer.stop()
@@ -93,7 +95,7 @@ class Picker(ModalScreen[str | None]):
         self._fill()
 
     def _failed(self, why: str) -> None:
-        if self.is_mounted:
+        if self.is_attached:
             if callable(self._source):
                 self._timer.stop()
             self._choices = []

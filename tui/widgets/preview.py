@@ -61,9 +61,8 @@ class Preview(Widget):
             return
         head, body, foot = self._head(width), self._body(width), self._foot(width)
         room = max(height - len(head) - len(foot) - 2, 0)
-        body = body[-room:] if room else []
         blank: list[Segment] = []
-        rows = [*head, blank, *body]
+        rows = [*head, blank, *_newest(body, room)]
         rows += [blank] * max(height - len(rows) - len(foot), 0)
         rows = [*rows, *foot][:height]
         base = self.rich_style
@@ -87,17 +86,13 @@ class Preview(Widget):
             [Segment(line, muted)] for line in self._wrap(about, width)[:3]
         ]
 
-    def _body(self, width: int) -> list[list[Segment]]:
+    def _body(self, width: int) -> list[list[list[Segment]]]:
+        """The rows of each turn, its name first."""
         if self.glance is None or self.run is None:
             return []
-        rows: list[list[Segment]] = []
-        for line in self.glance.lines:
-            if rows:
-                rows.append([])
-            rows += self._line(line, width)
-        if not rows and self.run.status in (Status.QUEUED, Status.RUNNING):
-            rows.append([Segment("The first words are on their way.", self._room().chrome)])
-        return rows
+        if not self.glance.lines and self.run.status in (Status.QUEUED, Status.RUNNING):
+            return [[[Segment("The first words are on their way.", self._room().chrome)]]]
+        return [self._line(line, width) for line in self.glance.lines]
 
     def _line(self, line: Line, width: int) -> list[list[Segment]]:
         name = one_line(line.name, 24)
@@ -153,3 +148,15 @@ class Preview(Widget):
     @staticmethod
     def _wrap(text: str, width: int) -> list[str]:
         return [text[start:end] for start, end in wrap(text, width)]
+
+
+def _newest(turns: list[list[list[Segment]]], room: int) -> list[list[Segment]]:
+    """The last rows that fit, turns parted by a blank row; a turn that is cut keeps its name."""
+    rows: list[list[Segment]] = []
+    for turn in reversed(turns):
+        left = room - len(rows) - bool(rows)
+        if left < 2:
+            break
+        shown = turn if len(turn) <= left else [turn[0], *turn[len(turn) - left + 1 :]]
+        rows = [*shown, *([[]] if rows else []), *rows]
+    return rows
