@@ -12,8 +12,14 @@ _SHAPES = r"\bsk-(?:ant-|proj-)?[A-Za-z0-9_-]{20,}|(?<=[Bb]earer )[A-Za-z0-9._~+
 
 
 @functools.cache
+def _known() -> tuple[str, ...]:
+    """The user's keys, read once a process: a key that is set later reaches only later processes anyway."""
+    return tuple(sorted(keys.secrets(), key=len, reverse=True))
+
+
+@functools.cache
 def _pattern() -> re.Pattern[str]:
-    known = sorted(keys.secrets(), key=len, reverse=True)
+    known = _known()
     return re.compile("|".join([*(re.escape(value) for value in known), _SHAPES]))
 
 
@@ -26,7 +32,7 @@ class StreamScrubber:
     """Scrubs text that comes in pieces: the end of a piece is held back while it may be the start of a known key."""
 
     def __init__(self) -> None:
-        self._known = keys.secrets()
+        self._known = _known()
         self._held = ""
 
     def feed(self, piece: str) -> str:

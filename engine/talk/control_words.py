@@ -38,6 +38,8 @@ class Parsed:
 
 def parse(text: str) -> Parsed:
     """Take the control words off both ends of a message, in any case, markdown and punctuation around them included."""
+    if "/" not in text:
+        return Parsed(text, ())
     front: list[Word] = []
     back: list[Word] = []
     rest = text

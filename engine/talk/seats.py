@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.providers import prices, registry
+from engine.providers.endpoint import Endpoint
 from engine.providers.protocol import Adapter, ProviderError, Usage
 from engine.settings.errors import UsageError, nearest
 from engine.talk.spec import Duel, Seat
@@ -22,6 +23,7 @@ class Seating:
         self._who = who
         self._on_wait = on_wait
         self._adapters: dict[str, Adapter] = {}
+        self._places: dict[str, Endpoint] = {}
         self._windows: dict[str, int | None] = {}
 
     def adapter(self, seat: Seat) -> tuple[Adapter, str]:
@@ -33,6 +35,13 @@ class Seating:
                 adapter.who, adapter.on_wait = self._who, self._on_wait  # type: ignore[attr-defined]
             self._adapters[endpoint] = adapter
         return self._adapters[endpoint], model
+
+    def place(self, seat: Seat) -> Endpoint:
+        """The endpoint of the seat's model. Raises UsageError."""
+        name = registry.split(seat.model or "")[0]
+        if name not in self._places:
+            self._places[name] = registry.endpoint(name)
+        return self._places[name]
 
     def options(self, seat: Seat) -> dict[str, Any]:
         """All options of the seat's requests: provider below persona below seat. Raises UsageError, ProviderError."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.providers import prices, registry, retry
+from engine.providers.endpoint import Endpoint
 from engine.providers.protocol import (
     Adapter,
     Progress,
@@ -51,9 +52,10 @@ class Order:
     model: str
     seq: int
     adapter: Adapter
+    place: Endpoint
     request: Request
-    recipe: dict[str, Any]
-    """The request as content numbers; see engine.talk.view.rebuild."""
+    recipe: Callable[[sqlite3.Connection], dict[str, Any]]
+    """Records the request's content and gives it as numbers; see engine.talk.view.rebuild."""
     prompt_tokens: int
     head: int | None
     whole_sentences: bool
@@ -64,11 +66,20 @@ class Order:
 class Speaker:
     """Streams one turn into the record. Its turn row is live while it speaks and can be cut at any moment."""
 
-    def __init__(self, host: Host, order: Order, row: int, on_answer: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        host: Host,
+        order: Order,
+        row: int,
+        on_answer: Callable[[], Awaitable[None]],
+        on_finish: Callable[[sqlite3.Connection], None],
+    ) -> None:
         self._host = host
         self._order = order
         self._on_answer = on_answer
         """Awaited when the provider first says anything."""
+        self._on_finish = on_finish
+        """Called in the transaction that finishes the turn."""
         self.row = row
         self._began = time.monotonic()
         self._text: list[str] = []
@@ -133,12 +144,11 @@ class Speaker:
     async def _deltas(self) -> AsyncGenerator[Any, None]:
         order = self._order
         await self._begin_call(1)
-        endpoint = registry.endpoint(registry.split(order.model)[0])
-        stream = retry.stream_with_retries(order.adapter, order.request, retry.Policy(), endpoint)
+        stream = retry.stream_with_retries(order.adapter, order.request, retry.Policy(), order.place)
         answered = False
         async with contextlib.aclosing(stream):
             async for delta in stream:
-                if not answered:
+                if not answered and not isinstance(delta, retry.Waiting):
                     answered = True
                     await self._on_answer()
                 if self._first is None and isinstance(delta, Text | Thinking):
@@ -219,7 +229,7 @@ class Speaker:
             wanted["cost"] = await self._cost(Usage(order.prompt_tokens, tokens - order.prompt_tokens)) or 0.0
 
         def write(db: sqlite3.Connection) -> int | Allowance:
-            call = calls.begin(db, run, row, "turn", order.seat, order.model, order.recipe, attempt)
+            call = calls.begin(db, run, row, "turn", order.seat, order.model, order.recipe(db), attempt)
             for unit, node in allowances.of_run(db, run).items():
                 if unit in wanted and (full := allowances.reserve(db, node.n, call, wanted[unit])):
                     allowances.settle(db, call, {})
@@ -245,9 +255,8 @@ class Speaker:
             message = turns.finish(db, run, row, order.head, text, thinking, stop)
             self._end_call(db, call, spent, message, stop, None)
             for unit, amount in (("turns", 1.0), ("minutes", elapsed / 60)):
-                node = allowances.of_run(db, run).get(unit)
-                if node:
-                    allowances.spend(db, node.n, amount)
+                allowances.spend(db, allowances.of_run(db, run)[unit].n, amount)
+            self._on_finish(db)
 
         await self._host.commit(write)
         return text

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 from engine.providers import prices, registry, retry
+from engine.providers.endpoint import Endpoint
 from engine.providers.protocol import Adapter, Message, Request, Text, Usage
 from engine.record import calls, content
 from engine.record.content import Said
@@ -38,6 +39,7 @@ def find(db: sqlite3.Connection, run: int, dropped: Sequence[int]) -> str | None
 async def summarise(
     host: Host,
     adapter: Adapter,
+    place: Endpoint,
     model: str,
     seat: Seat,
     options: dict[str, object],
@@ -62,7 +64,7 @@ async def summarise(
     call = await host.commit(begin)
     text, usage = "", None
     try:
-        stream = retry.stream_with_retries(adapter, request, retry.Policy(), registry.endpoint(registry.split(name)[0]))
+        stream = retry.stream_with_retries(adapter, request, retry.Policy(), place)
         async with aclosing(stream):
             async for delta in stream:
                 match delta:

@@ -86,6 +86,12 @@ def rebuild(db: sqlite3.Connection, request: dict[str, Any]) -> list[Message]:
     return messages(Frame(**frame), content.chain(db, request["head"]), Cut(keep, drop, summary))
 
 
+def options(db: sqlite3.Connection, request: dict[str, Any]) -> dict[str, Any]:
+    """The options that a recorded call of a turn sent."""
+    found: dict[str, Any] = json.loads(content.body(db, request["options"]))
+    return found | ({"seed": request["seed"]} if "seed" in request else {})
+
+
 def frame_body(frame: Frame) -> dict[str, Any]:
     return asdict(frame)
 

@@ -1,0 +1,181 @@
+"""What humans may do to a duel while it runs: each command in the transaction of its effect."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from engine.providers import registry
+from engine.record import asks, commands, events, runs, turns
+from engine.record.commands import Command
+from engine.record.events import Kind
+from engine.record.turns import State
+from engine.runs import edits
+from engine.runs.host import Refused
+from engine.settings import layers
+from engine.settings.errors import UsageError
+from engine.talk import spec
+from engine.talk.view import HUMAN
+
+if TYPE_CHECKING:
+    from engine.talk.duel import Duel
+
+_SEAT_KEYS = frozenset({"model", "persona", "options", "human", "window", "examples", "whole_sentences"})
+
+
+class Steering:
+    """The commands of one duel. Raises `Refused` or UsageError where one cannot be done now."""
+
+    def __init__(self, duel: Duel) -> None:
+        self._duel = duel
+        self._host = duel.host
+        self._n = duel.host.run.n
+
+    async def obey(self, command: Command) -> None:
+        duel = self._duel
+        match command.verb:
+            case "step" if self._host.gate.closed:
+                await self._take(command)
+                self._host.gate.step()
+            case "step":
+                await self._host.pause("step", command)
+            case "say":
+                await self._say(command)
+            case "bye":
+                await self._take(command, lambda db: self._queue(db, "/bye", command.who))
+            case "skip":
+                await self._skip(command)
+            case "retry":
+                await self._retry(command)
+            case "edit":
+                await self._edit(command)
+            case "swap":
+                await self.change_seat(command.args["seat"], command.args["changes"], command)
+            case "take" | "release":
+                await self._hand_over(command)
+            case _:
+                raise Refused(f"a {duel.spec.kind} knows no {command.verb}")
+
+    async def change_seat(self, name: str, changes: dict[str, Any], command: Command | None = None) -> None:
+        """Change a seat from its next turn on. Raises UsageError."""
+        duel = self._duel
+        seat = duel.spec.seat(name)
+        number = duel.spec.seats.index(seat)
+        data = layers.copy(self._host.spec)
+        for key, value in changes.items():
+            if key.split(".")[0] not in _SEAT_KEYS:
+                raise UsageError(f"{key}: a seat has no such key; known: {', '.join(sorted(_SEAT_KEYS))}")
+            layers.put(data, f"seats.{number}.{key}", value, f"seat {seat.name}")
+        new = spec.validate(data, f"seat {seat.name}")
+        model = new.seats[number].model
+        if model:
+            registry.endpoint(registry.split(model)[0])
+
+        def write(db: sqlite3.Connection) -> None:
+            if command:
+                commands.take(db, self._n, command)
+            told = {"seat": seat.name, "changes": changes}
+            events.append(db, self._n, Kind.SEAT_CHANGED, f"seat/{seat.name}", told)
+
+        await self._host.change_spec(new.model_dump(mode="json"), {f"seats.{number}": changes}, write)
+        duel.seat_changed(new, seat.name)
+
+    async def _take(self, command: Command, effect: Callable[[sqlite3.Connection], object] | None = None) -> None:
+        def write(db: sqlite3.Connection) -> None:
+            if commands.take(db, self._n, command) and effect:
+                effect(db)
+
+        await self._host.commit(write)
+
+    def _queue(self, db: sqlite3.Connection, text: str, who: str) -> None:
+        turns.queue_note(db, self._n, self._duel.table.seq + 1, HUMAN, text, who)
+
+    async def _say(self, command: Command) -> None:
+        text, name = command.args["text"], command.args.get("seat")
+        if name:
+            seat = self._duel.spec.seat(name)
+            await self._take(command, lambda db: self._words_for(db, seat.name, text, command.who))
+        else:
+            await self._take(command, lambda db: self._queue(db, text, command.who))
+        if command.args.get("now"):
+            self._duel.cut("say")
+
+    def _words_for(self, db: sqlite3.Connection, seat: str, text: str, who: str) -> None:
+        """Answer the seat's ask where it waits for a human, else keep the words for its next chance."""
+        for ask in asks.listing(db, self._n):
+            if ask.kind == "text" and ask.subject == f"seat/{seat}":
+                asks.answer(db, ask.n, text, who)
+                return
+        turns.queue_words(db, self._n, self._duel.table.seq + 1, seat, text, who)
+
+    async def _skip(self, command: Command) -> None:
+        if await self._answers_fault(command):
+            return
+        async with self._duel.lock:
+            if self._duel.speaking:
+                await self._take(command)
+                self._duel.cut("skip")
+            else:
+                await self._take(command, self._duel.skip_next)
+
+    async def _retry(self, command: Command) -> None:
+        if await self._answers_fault(command):
+            return
+        duel = self._duel
+        async with duel.lock:
+            if duel.speaking:
+                await self._take(command)
+                duel.cut("retry")
+                return
+            last = await self._host.commit(lambda db: turns.get(db, self._n, duel.table.seq))
+            if last is None or last.n not in duel.table.own:
+                raise Refused("there is no turn of this run to redo yet")
+            if last.state is State.SKIPPED:
+                raise Refused("the last turn was skipped; say something, or let the next seat speak")
+
+            def replace(db: sqlite3.Connection) -> None:
+                turns.replace(db, self._n, last.n, "retry")
+                duel.table.load(db)
+
+            await self._take(command, replace)
+
+    async def _answers_fault(self, command: Command) -> bool:
+        """A skip or retry while the run asks what to do after a fault is the answer."""
+
+        def answer(db: sqlite3.Connection) -> bool:
+            for ask in asks.listing(db, self._n):
+                if any(option.value == command.verb for option in ask.options):
+                    commands.take(db, self._n, command)
+                    asks.answer(db, ask.n, command.verb, command.who)
+                    return True
+            return False
+
+        return await self._host.commit(answer)
+
+    async def _edit(self, command: Command) -> None:
+        duel, seq, text = self._duel, command.args["turn"], command.args["text"]
+        async with duel.lock:
+            if seq != duel.table.seq:
+                raise Refused(f"turn {seq} is no longer the last; edit it again to fork there")
+            await duel.cut_and_wait("edit")
+
+            def edit(db: sqlite3.Connection) -> None:
+                edits.rewrite(db, runs.get(db, self._n), seq, text)
+                duel.table.load(db)
+
+            await self._take(command, edit)
+
+    async def _hand_over(self, command: Command) -> None:
+        taken = command.verb == "take"
+        seat = self._duel.spec.seat(command.args["seat"])
+        if seat.human == taken:
+            raise Refused(f"{seat.name} is {'yours already' if taken else 'not taken'}")
+        if not taken and not seat.model:
+            raise Refused(f"{seat.name} has no model; `tertulia swap` gives it one")
+        await self.change_seat(seat.name, {"human": taken}, command)
+        kind = Kind.SEAT_TAKEN if taken else Kind.SEAT_RELEASED
+        told = {"seat": seat.name, "who": command.who}
+        await self._host.commit(lambda db: events.append(db, self._n, kind, f"seat/{seat.name}", told))
+        if self._duel.next_seat().name == seat.name:
+            self._duel.cut(command.verb)
