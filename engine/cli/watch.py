@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 from engine.cli import prompt
 from engine.cli.feed import Feed
@@ -61,7 +62,7 @@ class Watch:
     def _show(self, event: Event) -> None:
         if self._plain is None:
             print(escaped(event.as_json()), flush=True)
-        elif event.kind != "ask.opened" or not self._answers or self._lines is None:
+        elif event.kind != "ask.opened" or not self._answers or not (self._lines or _stuck(event.data)):
             self._plain.show(event)
 
     def _act(self) -> int | None:
@@ -136,7 +137,7 @@ class Watch:
 
     def _name(self, waiting: list[Ask]) -> int | None:
         """Without a terminal: name the asks that nothing but a person will settle, and leave."""
-        stuck = [ask for ask in waiting if ask.deadline is None or ask.fallback is None]
+        stuck = [ask for ask in waiting if _stuck({"deadline": ask.deadline, "fallback": ask.fallback})]
         for ask in stuck:
             print(
                 f"tertulia: run {ask.run} waits: ask {ask.n}: {one_line(ask.question)}"
@@ -169,6 +170,11 @@ class Watch:
 def exit_code(run: Run) -> int:
     """0 for a run that ended as it should, 1 for one that failed or crashed."""
     return 0 if run.status in (Status.FINISHED, Status.STOPPED) else 1
+
+
+def _stuck(ask: dict[str, Any]) -> bool:
+    """Whether nothing but an answer settles it: it has no deadline, or nothing to fall back on."""
+    return ask.get("deadline") is None or ask.get("fallback") is None
 
 
 def _choices(ask: Ask) -> str:
