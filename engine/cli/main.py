@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Mapping
 
 import click
 
@@ -56,14 +57,19 @@ Completion: eval "$(_TERTULIA_COMPLETE=bash_source tertulia)"   (or zsh_source, 
 """
 
 
-def main(argv: list[str] | None = None, opener: Opener | None = None) -> int:
-    """Do what the command line says; returns the exit code. `opener` is how the app is opened, where there is one."""
+def main(argv: list[str] | None = None, opener: Opener | None = None, more: Mapping[str, Entry] | None = None) -> int:
+    """Do what the command line says; returns the exit code.
+
+    `opener` is how the app is opened, where there is one; `more` are commands that it adds.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     session = Session(opener)
     try:
-        code = _program(opener is not None).main(args=argv, prog_name="tertulia", standalone_mode=False, obj=session)
+        code = _program(opener is not None, more or {}).main(
+            args=argv, prog_name="tertulia", standalone_mode=False, obj=session
+        )
     except click.Abort:
         return INTERRUPTED
     except (click.ClickException, UsageError, RecordError, Failure, OSError) as error:
@@ -76,8 +82,10 @@ def main(argv: list[str] | None = None, opener: Opener | None = None) -> int:
     return code if isinstance(code, int) else DONE
 
 
-def _program(has_app: bool) -> click.Group:
-    entries = _COMMANDS if has_app else _COMMANDS | {"attach": _COMMANDS["attach"]._replace(section="")}
+def _program(has_app: bool, more: Mapping[str, Entry]) -> click.Group:
+    entries = {**_COMMANDS, **more}
+    if not has_app:
+        entries["attach"] = entries["attach"]._replace(section="")
 
     @click.version_option(package_name="tertulia", message="%(prog)s %(version)s")
     @click.pass_context

@@ -82,7 +82,7 @@ class Plain:
         elif whole.startswith(shown):
             print(whole[len(shown) :], flush=True)
         elif shown.startswith(whole):
-            print(flush=True)
+            print("" if shown == whole else " […]", flush=True)  # the end was cut off after it had been streamed
         else:
             print(flush=True)
             self.say(data["seat"], data["text"])

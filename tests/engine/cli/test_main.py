@@ -13,6 +13,7 @@ import click
 import pytest
 
 from engine.cli import session as sessions
+from engine.cli.lazy import Entry
 from engine.cli.main import _COMMANDS, _program, main
 
 from .conftest import Cli
@@ -99,7 +100,7 @@ def test_a_record_that_cannot_be_used_is_one_line_and_exit_code_1(cli: Cli, data
 
 
 def test_every_command_listed_loads_and_its_help_is_true() -> None:
-    program = _program(True)
+    program = _program(True, {})
     for name in _COMMANDS:
         command = program.get_command(click.Context(program), name)
         assert command is not None and command.name == name
@@ -116,6 +117,9 @@ def test_help_lists_only_what_works_here(cli: Cli, capsys: pytest.CaptureFixture
     assert "attach" not in cli("--help").out
     assert main(["--help"], opener=lambda database, run: 0) == 0
     assert "attach" in capsys.readouterr().out
+    keys = Entry("engine.cli.keys:keys", "Another name.", "Set up")
+    assert main(["locks", "--help"], more={"locks": keys}) == 0
+    assert "tertulia keys set" in capsys.readouterr().out
     assert "host" not in re.findall(r"^  (\w+)", cli("--help").out, re.M)
 
 
