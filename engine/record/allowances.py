@@ -42,18 +42,11 @@ def set_cap(db: sqlite3.Connection, run: int, unit: str, cap: float | None, pare
 
 def of_run(db: sqlite3.Connection, run: int) -> dict[str, Allowance]:
     """The run's own nodes by unit."""
-    rows = db.execute("SELECT n FROM allowance WHERE run = ?", (run,)).fetchall()
-    nodes = [get(db, row[0]) for row in rows]
-    return {node.unit: node for node in nodes}
+    return {row[1]: Allowance(*row) for row in db.execute(f"{_SELECT} WHERE run = ?", (run,))}
 
 
 def get(db: sqlite3.Connection, n: int) -> Allowance:
-    row = db.execute(
-        "SELECT n, unit, cap, spent, estimated,"
-        " (SELECT coalesce(sum(amount), 0) FROM reservation WHERE allowance = allowance.n) FROM allowance WHERE n = ?",
-        (n,),
-    ).fetchone()
-    return Allowance(*row)
+    return Allowance(*db.execute(f"{_SELECT} WHERE n = ?", (n,)).fetchone())
 
 
 def reserve(db: sqlite3.Connection, n: int, call: int, amount: float) -> Allowance | None:
@@ -100,6 +93,13 @@ def settle_dead(db: sqlite3.Connection, run: int) -> None:
         db.execute("UPDATE allowance SET spent = spent + ?1, estimated = estimated + ?1 WHERE n = ?2", (amount, node))
         if owner == run:
             events.append(db, run, Kind.LIMIT_SETTLED, f"limit/{unit}", {"unit": unit, "amount": amount})
+
+
+_SELECT = """
+SELECT n, unit, cap, spent, estimated,
+       (SELECT coalesce(sum(amount), 0) FROM reservation WHERE allowance = allowance.n)
+FROM allowance
+"""
 
 
 def _path(db: sqlite3.Connection, n: int) -> list[int]:

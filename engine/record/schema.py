@@ -143,6 +143,7 @@ CREATE TABLE reservation (
     amount REAL NOT NULL
 );
 CREATE INDEX reservation_call ON reservation(call);
+CREATE INDEX reservation_allowance ON reservation(allowance, amount);
 """
 
 

@@ -101,11 +101,24 @@ def streamed(db: sqlite3.Connection, turn: int) -> tuple[str, str]:
     return "".join(text), "".join(thinking)
 
 
-def finish(db: sqlite3.Connection, run: int, turn: int, parent: int | None, text: str, thinking: str, stop: str) -> int:
-    """End a live turn: its message becomes the run's head. Returns the message."""
+def finish(
+    db: sqlite3.Connection,
+    run: int,
+    turn: int,
+    parent: int | None,
+    text: str,
+    thinking: str,
+    stop: str,
+    *,
+    last: tuple[int, str, str] | None = None,
+) -> int:
+    """End a live turn: its message becomes the run's head. Returns the message.
+
+    `last` is the piece (ms, text, thinking) that came after the last delta, for the pace.
+    """
     seq, seat = db.execute("SELECT seq, seat FROM turn WHERE n = ?", (turn,)).fetchone()
     message = content.put_message(db, parent, seat, text, thinking)
-    _close(db, run, turn, State.FINISHED, message, stop)
+    _close(db, run, turn, State.FINISHED, message, stop, last)
     db.execute("UPDATE run SET head = ?, turns = ? WHERE n = ?", (message, seq, run))
     events.append(db, run, Kind.TURN_FINISHED, f"turn/{seq}", None, turn=turn)
     return message
@@ -269,9 +282,10 @@ def pace(turn: Turn) -> list[tuple[int, int, int]]:
     if not turn.pace:
         return []
     raw = zlib.decompress(turn.pace)
-    return list(struct.iter_unpack("<IHH", raw))
+    return list(_PACE.iter_unpack(raw))
 
 
+_PACE = struct.Struct("<III")
 _SELECT = """
 SELECT turn.*, message.text AS text, message.thinking AS thinking,
        call.tokens_in, call.tokens_out, call.cost, call.first
@@ -307,12 +321,20 @@ def _deltas(db: sqlite3.Connection, turn: int) -> sqlite3.Cursor:
     )
 
 
-def _close(db: sqlite3.Connection, run: int, turn: int, state: State, message: int | None, stop: str) -> None:
-    packed = b""
-    for (data,) in _deltas(db, turn):
-        piece = json.loads(data)
-        sizes = (min(len(piece.get(key, "")), 0xFFFF) for key in ("text", "thinking"))
-        packed += struct.pack("<IHH", min(max(piece["t"], 0), 0xFFFFFFFF), *sizes)
+def _close(
+    db: sqlite3.Connection,
+    run: int,
+    turn: int,
+    state: State,
+    message: int | None,
+    stop: str,
+    last: tuple[int, str, str] | None = None,
+) -> None:
+    deltas = [json.loads(data) for (data,) in _deltas(db, turn)]
+    pieces = [(piece["t"], piece.get("text", ""), piece.get("thinking", "")) for piece in deltas]
+    if last and (last[1] or last[2]):
+        pieces.append(last)
+    packed = b"".join(_PACE.pack(max(ms, 0), len(text), len(thinking)) for ms, text, thinking in pieces)
     db.execute(
         "UPDATE turn SET state = ?, message = ?, ended = ?, stop = ?, pace = ? WHERE n = ?",
         (state, message, time.time(), stop, zlib.compress(packed) if packed else None, turn),

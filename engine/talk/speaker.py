@@ -127,11 +127,12 @@ class Speaker:
                             await self._note(Kind.RATE_WAITED, {"seat": order.seat, "wait": round(seconds, 2)})
                         case retry.Retrying(attempt, wait, error):
                             await self._retried(attempt, wait, error)
-        finally:
-            flusher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await flusher
-            await self._flush(last=True)
+        except BaseException:
+            await self._stop(flusher)
+            self._release()
+            await self._flush()
+            raise
+        await self._stop(flusher)
         return await self._finish(stop)
 
     async def settle(self, error: str) -> None:
@@ -165,26 +166,38 @@ class Speaker:
             self._wake.set()
 
     async def _flush_steadily(self) -> None:
+        """Commit what has come, every FLUSH seconds; half of that passes first, so that a quick answer needs none."""
         while True:
             await self._wake.wait()
+            await asyncio.sleep(FLUSH / 2)
             self._wake.clear()
             await self._flush()
-            await asyncio.sleep(FLUSH)
+            await asyncio.sleep(FLUSH / 2)
 
-    async def _flush(self, last: bool = False) -> None:
-        if last:
-            rest = (self._scrub[0].rest(), self._scrub[1].rest())
-            if any(rest):
-                self._text.append(rest[0])
-                self._thought.append(rest[1])
-                self._buffer.append(rest)
+    @staticmethod
+    async def _stop(flusher: asyncio.Task[None]) -> None:
+        flusher.cancel()
+        await asyncio.wait({flusher})
+
+    def _release(self) -> None:
+        """Nothing more will come: what the scrubbers held back is harmless."""
+        rest = (self._scrub[0].rest(), self._scrub[1].rest())
+        if any(rest):
+            self._text.append(rest[0])
+            self._thought.append(rest[1])
+            self._buffer.append(rest)
+
+    def _piece(self) -> tuple[int, str, str]:
+        """(ms since the turn began, text, thinking) of what is not committed yet."""
         buffer, self._buffer = self._buffer, []
-        progress, self._progress = self._progress, None
-        if not buffer and (progress is None or last):
-            return
-        text = storable("".join(item[0] for item in buffer))
-        thinking = storable("".join(item[1] for item in buffer))
         ms = int((time.monotonic() - self._began) * 1000)
+        return ms, storable("".join(item[0] for item in buffer)), storable("".join(item[1] for item in buffer))
+
+    async def _flush(self) -> None:
+        ms, text, thinking = self._piece()
+        progress, self._progress = self._progress, None
+        if not text and not thinking and progress is None:
+            return
         run, row, seq = self._host.run.n, self.row, self._order.seq
 
         def write(db: sqlite3.Connection) -> None:
@@ -198,7 +211,8 @@ class Speaker:
 
     async def _retried(self, attempt: int, wait: float, error: ProviderError) -> None:
         """The attempt failed and another follows: keep what was shown of it, begin the turn anew."""
-        await self._flush(last=True)
+        self._release()
+        await self._flush()
         order, run, row = self._order, self._host.run.n, self.row
         spent = await self._spent()
         call = self._call
@@ -244,6 +258,8 @@ class Speaker:
 
     async def _finish(self, stop: StopReason) -> str:
         order, run, row, call = self._order, self._host.run.n, self.row, self._call
+        self._release()
+        last = self._piece()
         text, thinking = storable("".join(self._text)).strip(), storable("".join(self._thought)).strip()
         if stop is StopReason.LENGTH and order.whole_sentences:
             text = sentences.trim_to_sentence(text)
@@ -252,10 +268,11 @@ class Speaker:
         self._call = 0
 
         def write(db: sqlite3.Connection) -> None:
-            message = turns.finish(db, run, row, order.head, text, thinking, stop)
+            message = turns.finish(db, run, row, order.head, text, thinking, stop, last=last)
             self._end_call(db, call, spent, message, stop, None)
-            for unit, amount in (("turns", 1.0), ("minutes", elapsed / 60)):
-                allowances.spend(db, allowances.of_run(db, run)[unit].n, amount)
+            nodes = allowances.of_run(db, run)
+            allowances.spend(db, nodes["turns"].n, 1)
+            allowances.spend(db, nodes["minutes"].n, elapsed / 60)
             self._on_finish(db)
 
         await self._host.commit(write)
