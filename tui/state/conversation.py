@@ -51,8 +51,6 @@ class Conversation:
         self.stale = False
         """Whether something happened that only the run's row tells."""
         self.spec_stale = False
-        self.touched: list[Entry] = []
-        """Entries that changed since the list was last emptied."""
         self.moved = 0
         """Grows whenever entries come or go anywhere but at the end."""
         self._walked = 0
@@ -164,13 +162,13 @@ class Conversation:
             entry.text += event.data.get("text", "")
             entry.thinking += event.data.get("thinking", "")
             entry.progress = None
-            self._touch(entry)
+            entry.version += 1
 
     def _progress(self, event: Event) -> None:
         entry = self._speaking(event)
         if entry:
             entry.progress = (event.data.get("done", 0), event.data.get("total", 0))
-            self._touch(entry)
+            entry.version += 1
 
     def _ended(self, event: Event) -> None:
         """A turn's end, whatever it is: the text that was stored is what was said."""
@@ -190,7 +188,7 @@ class Conversation:
             self.turns = entry.seq
         else:
             entry.state, entry.stop = State.PARTIAL, event.data.get("why")
-        self._touch(entry)
+        entry.version += 1
 
     def _failed(self, event: Event) -> None:
         entry = self._speaking(event)
@@ -202,7 +200,7 @@ class Conversation:
         entry = self.said(event.data["seq"])
         if entry:
             entry.state = State.REPLACED
-            self._touch(entry)
+            entry.version += 1
         self.turns = event.data["seq"] - 1
 
     def _queued(self, event: Event) -> None:
@@ -245,10 +243,6 @@ class Conversation:
     def _speaking(self, event: Event) -> Entry | None:
         seq = event.data["seq"]
         return next((entry for entry in reversed(self.entries) if entry.live and entry.seq == seq), None)
-
-    def _touch(self, entry: Entry) -> None:
-        entry.version += 1
-        self.touched.append(entry)
 
     def _add(self, entry: Entry) -> None:
         at = bisect_right(self.entries, entry.order, key=_order)

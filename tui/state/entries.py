@@ -33,6 +33,8 @@ class Entry:
     cost: float | None = None
     progress: tuple[int, int] | None = field(default=None, compare=False)
     """(read, all) tokens of the prompt, while it is read."""
+    row: int | None = field(default=None, compare=False)
+    """The turn's row, where it was read rather than followed."""
     version: int = field(default=0, compare=False)
     """Grows with every change of what is shown."""
 
@@ -73,6 +75,7 @@ def of_turn(turn: Turn, order: int, continues: str = "") -> Entry:
         tokens_in=turn.tokens_in if said else None,
         tokens_out=turn.tokens_out if said else None,
         cost=turn.cost if said else None,
+        row=turn.n,
     )
 
 

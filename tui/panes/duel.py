@@ -1,0 +1,275 @@
+"""Pane 3: one duel, live: what is said, how it stands, and every way to take part in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import Input, Static
+
+from engine.record.errors import RecordError
+from engine.record.events import Event
+from engine.record.reader import Reader
+from engine.record.visible import visible
+from tui.state.conversation import Conversation
+from tui.widgets import colours, duel_lines
+from tui.widgets.ask_card import AskCard
+from tui.widgets.composer import Composer, parse
+from tui.widgets.detail import MessageDetail
+from tui.widgets.heading import Heading, Ruling
+from tui.widgets.models import ModelPicker
+from tui.widgets.steering import Mode, Steering
+from tui.widgets.transcript import Transcript
+
+_PROBE = 1.0
+"""Seconds between looks at the run's lock: a crash has no event."""
+_HINT = "type to join in; enter sends, ctrl+j new line, ctrl+n cuts in, @NAME speaks for a seat"
+_EMPTY = (
+    "No duel is open.\n\n"
+    "A duel is two guests talking to each other. Here you watch them, pause them, speak to them,\n"
+    "take a seat yourself, or go back to a turn and let it go another way.\n\n"
+    "1       choose a duel in Runs, or start one there with n\n"
+    "?       all keys"
+)
+
+
+class DuelPane(Steering):
+    """Reads the record through `reader()`; commands go to the app as `Command`, other runs as `RunsPane.Open`."""
+
+    DEFAULT_CSS = """
+    DuelPane { height: 1fr; width: 1fr; layout: vertical; }
+    DuelPane #empty { height: 1fr; padding: 1 3; display: none; }
+    DuelPane #say { height: auto; max-height: 5; padding: 0 1; }
+    DuelPane #prompt { width: auto; height: 1; }
+    DuelPane #find { height: 1; padding: 0 1; display: none; }
+    DuelPane #find Input { width: 1fr; border: none; height: 1; padding: 0; background: transparent; }
+    DuelPane #found { width: auto; height: 1; }
+    """
+
+    def __init__(
+        self, reader: Callable[[], Reader | None], clock: Callable[[], float], *, id: str | None = "duel"
+    ) -> None:
+        """`clock` is monotonic seconds."""
+        super().__init__(id=id)
+        self._reader, self._clock = reader, clock
+        self.view: Conversation | None = None
+        self._mode: Mode | None = None
+        self._probed = float("-inf")
+        self._drawn: object = None
+
+    def compose(self) -> ComposeResult:
+        yield Heading(id="title")
+        yield Ruling()
+        yield Heading(id="seats")
+        yield Static(_EMPTY, id="empty", markup=False)
+        yield Transcript(self._older)
+        yield Ruling()
+        yield AskCard(self._clock)
+        with Horizontal(id="find"):
+            yield Static("/ ", markup=False)
+            yield Input(placeholder="search in this talk", compact=True, select_on_focus=False)
+            yield Static("", id="found", markup=False)
+        with Horizontal(id="say"):
+            yield Static("> ", id="prompt", markup=False)
+            yield Composer(self._clock, self._card_key)
+
+    def on_mount(self) -> None:
+        self.transcript = self.query_one(Transcript)
+        self.card = self.query_one(AskCard)
+        self.composer = self.query_one(Composer)
+        self._words = self.query_one("#find Input", Input)
+        self._words.cursor_blink = False
+        self.use_composer(None)
+        self._refill()
+
+    @property
+    def run_id(self) -> str | None:
+        return self.view.run.id if self.view else None
+
+    def show(self, run_id: str) -> None:
+        """Attach to a run. Raises RecordError."""
+        reader = self._reader()
+        if reader is None:
+            raise RecordError("there is no record to read; a new run makes one")
+        same = run_id == self.run_id
+        self.view = Conversation.attach(reader, run_id)
+        if self.is_mounted:
+            if not same:
+                self.use_composer(None)
+                self.card.put(None)
+            self._refill()
+
+    def go_to(self, seq: int) -> None:
+        """Choose a turn by its number."""
+        self.transcript.go_to(seq)
+
+    def apply(self, found: Sequence[Event]) -> None:
+        """Take in what happened; drawn by the next `tick`."""
+        if self.view:
+            for event in found:
+                self.view.apply(event)
+
+    def tick(self, now: float) -> None:
+        """Draw what has changed; `now` is monotonic seconds. Raises RecordError when the run is gone."""
+        view, reader = self.view, self._reader()
+        if view is None:
+            return
+        due = view.run.active and now - self._probed >= _PROBE
+        if reader and (view.stale or view.spec_stale or due):
+            self._probed = now
+            run = reader.find(view.run.id)
+            view.refresh(run, reader.spec(run) if view.spec_stale else None)
+        if self.card.show(view.asks):
+            self.use_composer(self._mode)
+        self._draw()
+        self.transcript.sync(now)
+
+    def _refill(self) -> None:
+        shown = self.view is not None
+        self.query_one("#empty").display = not shown
+        for part in (self.transcript, self.query_one("#say"), *self.query(Ruling)):
+            part.display = shown
+        self._drawn = None
+        if self.view:
+            self.card.show(self.view.asks)
+        self.transcript.show(self.view)
+        self._draw()
+        self.refresh_bindings()
+
+    def _draw(self) -> None:
+        """The lines around the transcript."""
+        view = self.view
+        background, foreground = colours.ground(self)
+        names = [seat.name for seat in view.seats] if view else []
+        palette = colours.palette(self.app, names, background, foreground)
+        for ruling in self.query(Ruling):
+            ruling.paint(palette.chrome)
+        title, seats = self.query_one("#title", Heading), self.query_one("#seats", Heading)
+        seats.display = view is not None and self.size.width >= 100
+        if view is None:
+            title.say([("Duel", palette.you)], [], palette.said)
+            return
+        title.say(*duel_lines.title(view, palette), palette.said)
+        seats.say(*duel_lines.seats(view, palette), palette.said)
+        words = self.transcript.searching
+        self.query_one("#find").display = bool(words) or self._words.has_focus
+        self.query_one("#found", Static).update(f"  {words}" + ("   n older  N newer  esc ends" if words else ""))
+        state = (view.status, len(view.asks), view.run.turns, self.card.question)
+        if state != self._drawn:
+            self._drawn = state
+            self.refresh_bindings()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key in ("tab", "shift+tab"):
+            self._turn_to()
+        elif self._words.has_focus or not self._card_key(event):
+            return
+        event.stop()
+        event.prevent_default()
+
+    def _card_key(self, event: events.Key) -> bool:
+        return self.composer.empty and self.card.take(event, self.composer.typed)
+
+    def _turn_to(self) -> None:
+        """tab: from the card to the composer to the transcript, and back to the card."""
+        if self.composer.has_focus and not (self.card.question and self.card.attended):
+            self.transcript.focus()
+            self.card.attend(True)
+        else:
+            self.card.attend(False)
+            self.composer.focus()
+
+    def action_speak(self) -> None:
+        self.composer.focus()
+
+    def action_copy(self) -> None:
+        self.transcript.action_copy()
+
+    def action_copy_all(self) -> None:
+        reader = self._reader()
+        if self.view and reader:
+            text = duel_lines.whole(reader, self.view.run)
+            self.app.copy_to_clipboard(text)
+            self.notify(f"copied the whole talk, {len(text):,} characters", timeout=3, markup=False)
+
+    def action_find(self) -> None:
+        self.query_one("#find").display = True
+        self._words.focus()
+
+    def action_back(self) -> None:
+        self._words.value = ""
+        if not self.transcript.unchoose():
+            self.transcript.focus()
+        self._draw()
+
+    def use_composer(self, mode: Mode | None) -> None:
+        self._mode = mode
+        question = self.card.question
+        prompt, hint = "> ", _HINT
+        if mode:
+            prompt, hint = f"{visible(mode.prompt)} > ", "enter keeps it, esc leaves it as it was"
+        elif question and question.typed:
+            seat = (question.subject or "").removeprefix("seat/")
+            prompt, hint = f"{visible(seat)} > " if seat else "> ", "your turn: enter says it"
+        self.query_one("#prompt", Static).update(prompt)
+        self.composer.placeholder = hint
+
+    @on(Composer.Sent)
+    def _sent(self, message: Composer.Sent) -> None:
+        mode, question = self._mode, self.card.question
+        self.composer.sent(message.text)
+        if mode:
+            self.use_composer(None)
+            mode.send(message.text)
+            self.transcript.focus()
+        elif question and question.typed and question.number is not None:
+            self._answer(question.number, message.text)
+        else:
+            said = parse(message.text, [seat.name for seat in self._view().seats], now=message.now)
+            self._do(lambda control, run: control.say(run, said.text, said.seat, said.now))
+
+    @on(Composer.Left)
+    def _left(self) -> None:
+        self.use_composer(None)
+        self.transcript.focus()
+        self.card.attend(True)
+
+    @on(AskCard.Answered)
+    def _answered(self, message: AskCard.Answered) -> None:
+        question = message.question
+        if question.then:
+            question.then(message.value)
+        elif question.number is not None and message.value == "model":
+            number = question.number
+            self.app.push_screen(ModelPicker(), lambda name: self._answer(number, f"model={name}") if name else None)
+        elif question.number is not None:
+            self._answer(question.number, message.value)
+
+    def _answer(self, number: int, value: str) -> None:
+        self._do(lambda control, run: control.answer(number, value))
+
+    @on(Transcript.Detail)
+    def _detail(self, message: Transcript.Detail) -> None:
+        reader = self._reader()
+        if reader and self.view:
+            self.app.push_screen(MessageDetail.read(reader, self.view, message.entry))
+
+    @on(Transcript.Moved)
+    def _moved(self) -> None:
+        self._draw()
+        self.refresh_bindings()
+
+    @on(Input.Submitted, "#find Input")
+    def _find(self, event: Input.Submitted) -> None:
+        self.transcript.focus()
+        self.transcript.find(event.value)
+        self._draw()
+
+    def _older(self) -> int:
+        reader = self._reader()
+        return self.view.older(reader) if self.view and reader else 0
