@@ -179,7 +179,7 @@ class TertuliaApp(App[int], Explains):
         if self._duel is None:
             from tui.panes.duel import DuelPane
 
-            self._duel = DuelPane()
+            self._duel = DuelPane(lambda: self.feed.reader, time.monotonic)
             self._duel.display = False
             await self.query_one("#panes").mount(self._duel)
         try:
