@@ -136,5 +136,5 @@ def style(widget: Widget, name: str, names: Sequence[str]) -> Style:
 
 def ground(widget: Widget) -> tuple[Color, Color]:
     """(background, foreground) as the widget shows them."""
-    _, background, _, foreground = widget.colors
+    _, _, background, foreground = widget.colors
     return background, foreground
