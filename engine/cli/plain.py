@@ -36,7 +36,7 @@ class Plain:
                 self._finish(data)
             case "turn.partial":
                 self._partial(data)
-            case "note.given":
+            case "note.given" if "as" not in data:  # words for a seat come as its turn
                 self._end_line()
                 self.say(data["seat"], data["text"], note=True)
             case _:
@@ -45,7 +45,7 @@ class Plain:
 
     def say(self, seat: str, text: str, *, note: bool = False) -> None:
         """A whole message at once."""
-        print(f"{self._name(seat, note)} {visible(text).strip()}", flush=True)
+        print(f"{self._name(seat, note)} {_indented(visible(text).strip())}", flush=True)
 
     def narrate(self, text: str) -> None:
         """A line on stderr, never in the middle of one that is being spoken on the same terminal."""
@@ -71,7 +71,7 @@ class Plain:
         body = text.rstrip()
         self._held = text[len(body) :]
         if body:
-            print(body, end="", flush=True)
+            print(_indented(body), end="", flush=True)
             self._shown += body + self._held
 
     def _finish(self, data: dict[str, Any]) -> None:
@@ -80,7 +80,7 @@ class Plain:
         if not shown:
             self.say(data["seat"], data["text"])
         elif whole.startswith(shown):
-            print(whole[len(shown) :], flush=True)
+            print(_indented(whole[len(shown) :]), flush=True)
         elif shown.startswith(whole):
             print("" if shown == whole else " […]", flush=True)  # the end was cut off after it had been streamed
         else:
@@ -91,7 +91,7 @@ class Plain:
     def _partial(self, data: dict[str, Any]) -> None:
         if self._turn != data["seq"] or not self._shown:
             if data["text"].strip():
-                print(f"{self._name(data['seat'])} {visible(data['text']).strip()} […]", flush=True)
+                self.say(data["seat"], f"{data['text'].strip()} […]")
         else:
             print(" […]", flush=True)
         self._turn, self._shown, self._held = None, "", ""
@@ -106,6 +106,11 @@ class Plain:
         place = self._seats.index(seat) if seat in self._seats else len(self._seats)
         label = one_line(seat) + (" (note)" if note else "")
         return paint(f"{label}:", seat_colour(place), bold=True)
+
+
+def _indented(text: str) -> str:
+    """Lines after the first stand in, so that no text can pass for another seat's."""
+    return text.replace("\n", "\n  ")
 
 
 def _ended(word: str) -> Callable[[dict[str, Any]], str]:

@@ -119,6 +119,9 @@ class Scripted:
     async def count(self, request: Request) -> Count:
         return Count(_words(request), exact=True)
 
+    def defaults(self, model: str) -> dict[str, Any]:
+        return dict(self.endpoint.options)
+
     async def models(self) -> list[Model]:
         return [Model(name, known.window) for name, known in _registered.items()]
 

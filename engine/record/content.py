@@ -30,7 +30,7 @@ def put_message(db: sqlite3.Connection, parent: int | None, author: str, text: s
     """Store what `author` said after `parent`; returns its number (the old one where the same was said before)."""
     text, thinking = redact.scrub(text), redact.scrub(thinking)
     above = db.execute("SELECT hash FROM message WHERE n = ?", (parent,)).fetchone()[0] if parent else b""
-    digest = _hash(above, author.encode(), text.encode("utf-8", "surrogatepass"), thinking.encode("utf-8", "replace"))
+    digest = _hash(above, author.encode(), text.encode(), thinking.encode())
     row = db.execute("SELECT n FROM message WHERE hash = ?", (digest,)).fetchone()
     if row:
         return int(row[0])
@@ -45,7 +45,7 @@ def put_message(db: sqlite3.Connection, parent: int | None, author: str, text: s
 def put_body(db: sqlite3.Connection, body: str) -> int:
     """Store a text by its content; returns its number."""
     body = redact.scrub(body)
-    digest = _hash(body.encode("utf-8", "surrogatepass"))
+    digest = _hash(body.encode())
     row = db.execute("SELECT n FROM content WHERE hash = ?", (digest,)).fetchone()
     if row:
         return int(row[0])

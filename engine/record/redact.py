@@ -24,7 +24,9 @@ def _pattern() -> re.Pattern[str]:
 
 
 def scrub(text: str) -> str:
-    """`text` with every secret replaced."""
+    """`text` with every secret replaced, and halves of surrogate pairs, which no UTF-8 can hold, as U+FFFD."""
+    if not text.isascii():
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return _pattern().sub(MASK, text)
 
 

@@ -191,7 +191,7 @@ class Speaker:
         """(ms since the turn began, text, thinking) of what is not committed yet."""
         buffer, self._buffer = self._buffer, []
         ms = int((time.monotonic() - self._began) * 1000)
-        return ms, storable("".join(item[0] for item in buffer)), storable("".join(item[1] for item in buffer))
+        return ms, "".join(item[0] for item in buffer), "".join(item[1] for item in buffer)
 
     async def _flush(self) -> None:
         ms, text, thinking = self._piece()
@@ -260,7 +260,7 @@ class Speaker:
         order, run, row, call = self._order, self._host.run.n, self.row, self._call
         self._release()
         last = self._piece()
-        text, thinking = storable("".join(self._text)).strip(), storable("".join(self._thought)).strip()
+        text, thinking = "".join(self._text).strip(), "".join(self._thought).strip()
         if stop is StopReason.LENGTH and order.whole_sentences:
             text = sentences.trim_to_sentence(text)
         spent = await self._spent()
@@ -303,12 +303,3 @@ class Speaker:
     async def _note(self, kind: Kind, data: dict[str, Any]) -> None:
         run, seq = self._host.run.n, self._order.seq
         await self._host.commit(lambda db: events.append(db, run, kind, f"turn/{seq}", data))
-
-
-def storable(text: str) -> str:
-    """Text that SQLite can hold: halves of surrogate pairs become U+FFFD."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
