@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -110,7 +111,7 @@ class Plain:
 
 def _indented(text: str) -> str:
     """Lines after the first stand in, so that no text can pass for another seat's."""
-    return text.replace("\n", "\n  ")
+    return re.sub(r"\n(?=[^\n])", "\n  ", text)
 
 
 def _ended(word: str) -> Callable[[dict[str, Any]], str]:

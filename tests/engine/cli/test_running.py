@@ -88,7 +88,7 @@ def test_a_run_prints_its_conversation_and_nothing_else_on_stdout(cli: Cli, pipe
     script = {"seats": {"A": ["One,\n\ntwo. \x1b[31m", "Three."], "B": ["(the opening)", "  Four.  "]}}
     result = cli("run", pipeline(script), "--plain")
     assert result.code == 0
-    assert result.out.splitlines() == ["B: Hello there.", "A: One,", "", "two. ␛[31m", "B: Four.", "A: Three."]
+    assert result.out.splitlines() == ["B: Hello there.", "A: One,", "", "  two. ␛[31m", "B: Four.", "A: Three."]
     assert "finished (limit:turns" in result.err
 
 
