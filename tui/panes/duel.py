@@ -19,13 +19,14 @@ from tui.widgets.ask_card import AskCard
 from tui.widgets.composer import Composer, parse
 from tui.widgets.detail import MessageDetail
 from tui.widgets.heading import Heading, Ruling
+from tui.widgets.look import WIDE, inset
 from tui.widgets.models import ModelPicker
 from tui.widgets.steering import Mode, Steering
 from tui.widgets.transcript import Transcript
 
 _PROBE = 1.0
 """Seconds between looks at the run's lock: a crash has no event."""
-_HINT = "type to join in; enter sends, ctrl+j new line, ctrl+n cuts in, @NAME speaks for a seat"
+_HINT = "type to join in; enter sends, ctrl+j new line"
 _EMPTY = (
     "No duel is open.\n\n"
     "A duel is two guests talking to each other. Here you watch them, pause them, speak to them,\n"
@@ -40,12 +41,13 @@ class DuelPane(Steering):
 
     DEFAULT_CSS = """
     DuelPane { height: 1fr; width: 1fr; layout: vertical; }
+    DuelPane #seats { margin-bottom: 1; }
     DuelPane #empty { height: 1fr; padding: 1 3; display: none; }
     DuelPane #say { height: auto; max-height: 5; padding: 0 1; }
     DuelPane #prompt { width: auto; height: 1; }
     DuelPane #find { height: 1; padding: 0 1; display: none; }
     DuelPane #find Input { width: 1fr; border: none; height: 1; padding: 0; background: transparent; }
-    DuelPane #found { width: auto; height: 1; }
+    DuelPane #found, DuelPane #slash { width: auto; height: 1; }
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class DuelPane(Steering):
         yield Ruling()
         yield AskCard(self._clock)
         with Horizontal(id="find"):
-            yield Static("/ ", markup=False)
+            yield Static("/ ", id="slash", markup=False)
             yield Input(placeholder="search in this talk", compact=True, select_on_focus=False)
             yield Static("", id="found", markup=False)
         with Horizontal(id="say"):
@@ -147,12 +149,12 @@ class DuelPane(Steering):
         for ruling in self.query(Ruling):
             ruling.paint(palette.chrome)
         title, seats = self.query_one("#title", Heading), self.query_one("#seats", Heading)
-        seats.display = view is not None and self.size.width >= 100
+        seats.display = view is not None and self.size.width >= WIDE
         if view is None:
             title.say([("Duel", palette.you)], [], palette.said)
             return
         title.say(*duel_lines.title(view, palette), palette.said)
-        seats.say(*duel_lines.seats(view, palette), palette.said)
+        seats.say(*duel_lines.seats(view, palette), palette.said, inset(self.size.width))
         words = self.transcript.searching
         self.query_one("#find").display = bool(words) or self._words.has_focus
         self.query_one("#found", Static).update(f"  {words}" + ("   n older  N newer  esc ends" if words else ""))

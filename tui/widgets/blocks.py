@@ -110,8 +110,8 @@ class Block:
         self._skipped = max(0, (len(said) - SHOWN) // _SLIDE * _SLIDE) if entry.live else 0
         self._taken = len(said)
         shown = said[self._skipped :] if entry.live else said[:SHOWN]
-        if entry.state is State.REPLACED or entry.kind == "mark":
-            shown = one_line(shown, max(look.text_width - 12, 20))
+        if entry.state is State.REPLACED:
+            shown = one_line(shown, max(look.text_width - 2, 20))
         self._text = visible(shown)
         width = look.text_width if entry.kind == "turn" else look.note_width
         lead = self._lead()
@@ -157,7 +157,7 @@ class Block:
         marker, left, right = look.margins(visible(entry.seat), entry.seq, first, here)
         parts: list[Segment] = []
         if row.kind == "text":
-            parts = self._marked(row.span, base, look)
+            parts = self._marked(row.span, base, look, here)
             if entry.live and row is self._rows[-1]:
                 parts.append(Segment("▌", accent))
         elif row.kind == "thought":
@@ -187,19 +187,19 @@ class Block:
         palette, note = look.palette, self.entry.kind == "note"
         queued = self.entry.state is State.QUEUED
         base = palette.chrome if not note else palette.about if queued else palette.you
-        parts = self._marked(row.span, base, look) if row.kind == "text" else [Segment(row.text, palette.about)]
+        parts = self._marked(row.span, base, look, here) if row.kind == "text" else [Segment(row.text, palette.about)]
         left = max((look.width - sum(cell_len(part.text) for part in parts)) // 2, 2)
         marker = ("▸ " if first else "│ ") if here else "  "
         pad = Segment(" " * (left - 2), palette.said)
         return Strip([Segment(marker, palette.you), pad, *parts]).adjust_cell_length(look.width, palette.said)
 
-    def _marked(self, span: Span, base: Style, look: Look) -> list[Segment]:
+    def _marked(self, span: Span, base: Style, look: Look, here: bool) -> list[Segment]:
         """A row of the text, hits of the search standing out."""
         start, end = span
         if look.needle is None:
             return [Segment(self._text[start:end], base)]
         parts: list[Segment] = []
-        at = start
+        at, style = start, look.palette.hit_here if here else look.palette.hit
         for hit in look.needle.finditer(self._text):
             low, high = max(hit.start(), at), min(hit.end(), end)
             if hit.start() >= end:
@@ -207,7 +207,7 @@ class Block:
             if high <= low:
                 continue
             parts.append(Segment(self._text[at:low], base))
-            parts.append(Segment(self._text[low:high], look.palette.hit))
+            parts.append(Segment(self._text[low:high], style))
             at = high
         parts.append(Segment(self._text[at:end], base))
         return [part for part in parts if part.text]

@@ -23,21 +23,22 @@ class Heading(Widget):
         self._left: list[Part] = []
         self._right: list[Part] = []
         self._base = Style()
+        self._inset = 0
 
-    def say(self, left: Sequence[Part], right: Sequence[Part] = (), base: Style | None = None) -> None:
-        """Show this from now on; repaints only when it is something else."""
-        new = (list(left), list(right), base or Style())
-        if new != (self._left, self._right, self._base):
-            self._left, self._right, self._base = new
+    def say(self, left: Sequence[Part], right: Sequence[Part] = (), base: Style | None = None, inset: int = 0) -> None:
+        """Show this from now on, `inset` columns from either side; repaints only when it is something else."""
+        new = (list(left), list(right), base or Style(), inset)
+        if new != (self._left, self._right, self._base, self._inset):
+            self._left, self._right, self._base, self._inset = new
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        width, base = self.size.width, self._base
+        width, base = self.size.width - self._inset, self._base
         right = self._right
         while len(right) > 1 and _width(right) + 12 > width:
             right = right[:-1]
-        space = max(width - 2 - _width(right), 0)
-        parts = [Segment(" ", base)]
+        space = max(width - self._inset - 2 - _width(right), 0)
+        parts = [Segment(" " * (1 + self._inset), base)]
         for text, style in self._left:
             if space <= 0:
                 break
@@ -48,7 +49,7 @@ class Heading(Widget):
             space -= size
         parts.append(Segment(" " * space, base))
         parts += [Segment(text, style) for text, style in right]
-        return Strip(parts).adjust_cell_length(width, base)
+        return Strip(parts).adjust_cell_length(self.size.width, base)
 
 
 class Ruling(Widget):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len, set_cell_size
@@ -14,6 +13,8 @@ WIDE = 100
 """Columns from which the two voices have a side each."""
 _SIDE = 80
 """Columns of text on one side at most: longer lines are hard to read."""
+FULL = _SIDE * 100 // 62 + 15
+"""Columns that two sides use at most, in the middle of a wider screen."""
 _NAME = 12
 _TIGHT = 56
 """Columns below which names stand above the text instead of before it."""
@@ -33,11 +34,13 @@ class Look:
     """Whether thinking is unfolded everywhere."""
     names: int = field(init=False)
     side: int = field(init=False)
+    inset: int = field(init=False)
 
     def __post_init__(self) -> None:
         longest = max((cell_len(name) for name in self.seats), default=0)
         object.__setattr__(self, "names", min(longest, _NAME))
         object.__setattr__(self, "side", min(_SIDE, (self.width - 14) * 62 // 100))
+        object.__setattr__(self, "inset", inset(self.width))
 
     @property
     def wide(self) -> bool:
@@ -67,11 +70,12 @@ class Look:
 
     def margins(self, seat: str, seq: int, first: bool, here: bool) -> tuple[str, str, str]:
         """What stands before and after a row's text: (marker, left of the text, right of the text)."""
-        marker = "▸ " if here and first else "│ " if here else "  "
+        marker = " " * self.inset + ("▸ " if here and first else "│ " if here else "  ")
         number = str(seq) if first else ""
         if self.wide:
             if self.right(seat):
-                return "  ", " " * (self.width - self.side - 10), f"  {number:<{_NUMBER}}" + marker[0]
+                left = self.width - 2 * self.inset - self.side - 10
+                return " " * (2 + self.inset), " " * left, f"  {number:<{_NUMBER}}{marker[-2]}" + " " * self.inset
             return marker, f"{number:>{_NUMBER - 1}}  ", ""
         if self.stacked:
             return marker, "", ""
@@ -79,6 +83,6 @@ class Look:
         return marker, f"{number:>{_NUMBER - 1}} {name}  ", ""
 
 
-def sides(seats: Sequence[str]) -> tuple[str, str]:
-    """The names over the left and the right side."""
-    return (", ".join(seats[::2]), ", ".join(seats[1::2]))
+def inset(width: int) -> int:
+    """Columns left free on either side."""
+    return max((width - FULL) // 2, 0)

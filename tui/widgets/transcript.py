@@ -1,47 +1,30 @@
-"""The conversation on screen: one widget that draws the rows in view and nothing else.
-
-No widget per message and no scroll bar: a place is a message and a row in it (`Viewport`), rows are kept until they
-change (`Block`), and a tick repaints only the rows that differ from what is on screen.
-"""
+"""The conversation under one's fingers: scrolling, choosing a message, searching, copying."""
 
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import ClassVar
 
-from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Region
 from textual.message import Message
-from textual.strip import Strip
-from textual.widget import Widget
 
 from engine.record.visible import visible
 from tui.keymap import Explains
 from tui.state.conversation import Conversation
 from tui.state.entries import WAITING, Entry
 from tui.state.find import Search, pattern
-from tui.widgets import colours
-from tui.widgets.blocks import Block
-from tui.widgets.look import Look
-from tui.widgets.status import spinner
-from tui.widgets.viewport import Place, Viewport
+from tui.widgets.rows import Rows
 
-_KEPT = 400
-"""Messages whose rows are kept; others are laid out again when they come into view."""
 _WHEEL = 3
 _PATIENCE = 0.02
 """Seconds that reading older pages may hold up a key."""
 
 
-class Transcript(Explains, Widget, can_focus=True):
+class Transcript(Explains, Rows):
     """Follows the end until it is scrolled; then says how much is new below. `[` and `]` choose a message."""
 
-    DEFAULT_CSS = "Transcript { height: 1fr; width: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "scroll(1)", "Down", show=False, id="transcript.down"),
         Binding("k,up", "scroll(-1)", "Up", show=False, id="transcript.up"),
@@ -57,7 +40,7 @@ class Transcript(Explains, Widget, can_focus=True):
                 tooltip="Choose the message after"),
         Binding("enter", "detail", "details", show=False, id="transcript.detail",
                 tooltip="The chosen message in full: model, options, timing, tokens, cost, thinking"),
-        Binding("y", "copy", "copy", id="transcript.copy", tooltip="Copy the chosen or the last message"),
+        Binding("y", "copy", "copy", show=False, id="transcript.copy", tooltip="Copy the chosen or the last message"),
         Binding("o", "thinking", "thinking", show=False, id="transcript.thinking",
                 tooltip="Unfold or fold the thinking: of the chosen message, or all"),
         Binding("n", "hit(-1)", "older hit", show=False, id="transcript.older_hit",
@@ -79,55 +62,16 @@ class Transcript(Explains, Widget, can_focus=True):
         """`load_older` reads one more page into the conversation; returns how many entries came."""
         super().__init__()
         self._load_older = load_older
-        self.view: Conversation | None = None
-        self.search: Search | None = None
-        self.chosen: int | None = None
-        """The order of the chosen entry."""
-        self.drawn = 0
-        """Rows drawn anew since the widget was made."""
-        self._thinking = False
-        self._look: Look | None = None
-        self._blocks: OrderedDict[int, Block] = OrderedDict()
-        self._port = Viewport(self._height, self._count)
-        self._moved = 0
-        self._seen = 0
         self._goal: Callable[[], bool] | None = None
-        self._spin = " "
-        self._top_order: int | None = None
-        self._strips: list[Strip] = []
-        self._places: list[Place] = []
 
     def show(self, view: Conversation | None) -> None:
-        """Show another conversation, from its end."""
-        self.view = view
-        self.search = self.chosen = None
-        self._goal, self._thinking = None, False
-        self._blocks.clear()
-        self._port.end()
-        self._look = None
-        self._moved = view.moved if view else 0
-        self._update()
+        self._goal = None
+        super().show(view)
 
     def sync(self, now: float) -> None:
-        """Draw what has changed since the last time; `now` moves the spinner."""
-        if self.view is None:
-            return
-        self._spin = spinner(now)
         if self._goal:
             self._pursue(self._goal)
-        self._update()
-
-    @property
-    def following(self) -> bool:
-        return self._port.follow
-
-    @property
-    def below(self) -> int:
-        """Turns that have come since the end was last in view."""
-        if self.view is None or self._port.follow:
-            return 0
-        at = self._index(self._seen + 1)
-        return sum(entry.kind == "turn" for entry in self.view.entries[at:] if entry.order < WAITING)
+        super().sync(now)
 
     @property
     def current(self) -> Entry | None:
@@ -252,7 +196,7 @@ class Transcript(Explains, Widget, can_focus=True):
             block = self._block(self._index(entry.order))
             block.unfolded = not block.unfolded
         else:
-            self._thinking = not self._thinking
+            self.thinking = not self.thinking
             self._look = None
         self._update()
 
@@ -282,21 +226,6 @@ class Transcript(Explains, Widget, can_focus=True):
             entry = self.view.entries[self._places[event.y][0]]
             if entry.kind != "mark":
                 self._choose(entry.order)
-
-    def on_resize(self) -> None:
-        self._look = None
-        self._update()
-
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._look = None
-        if self.is_attached:
-            self._update()
-
-    def render_line(self, y: int) -> Strip:
-        if y < len(self._strips):
-            return self._strips[y]
-        return Strip.blank(self.size.width, self._look.palette.said if self._look else None)
 
     def _seek(self, before: int) -> None:
         """Choose the hit before a place, older pages included."""
@@ -355,99 +284,3 @@ class Transcript(Explains, Widget, can_focus=True):
         if self.view and self.view.has_older and self._port.top[0] < 2 and not self._port.follow:
             self._load_older()
         self._update()
-
-    def _count(self) -> int:
-        return len(self.view.entries) if self.view else 0
-
-    def _index(self, order: int) -> int:
-        assert self.view
-        return bisect_left(self.view.entries, order, key=lambda entry: entry.order)
-
-    def _gap(self, index: int) -> int:
-        """Blank rows above an entry: one, but none at the very top or between marks."""
-        assert self.view
-        entries = self.view.entries
-        return int(index > 0 and not (entries[index].kind == "mark" == entries[index - 1].kind))
-
-    def _height(self, index: int) -> int:
-        return self._gap(index) + self._block(index).height(self._ensure_look())
-
-    def _block(self, index: int) -> Block:
-        assert self.view
-        entry = self.view.entries[index]
-        block = self._blocks.get(entry.order)
-        if block is None or block.entry is not entry:
-            block = self._blocks[entry.order] = Block(entry)
-            if len(self._blocks) > _KEPT:
-                self._blocks.popitem(last=False)
-        else:
-            self._blocks.move_to_end(entry.order)
-        return block
-
-    def _ensure_look(self) -> Look:
-        if self._look is None:
-            seats = tuple(seat.name for seat in self.view.seats) if self.view else ()
-            background, foreground = colours.ground(self)
-            self._look = Look(
-                width=max(self.size.width, 20),
-                palette=colours.palette(self.app, seats, background, foreground),
-                seats=tuple(visible(seat) for seat in seats),
-                needle=self.search.needle if self.search else None,
-                thinking=self._thinking,
-            )
-        return self._look
-
-    def _remap(self) -> None:
-        """Keep the place on screen when entries have come or gone above it."""
-        if self.view is None or self.view.moved == self._moved:
-            return
-        self._moved = self.view.moved
-        if not self._port.follow and self._top_order is not None:
-            old, row = self._port.top
-            index = min(self._index(self._top_order), max(self._count() - 1, 0))
-            grown = int(old == 0 and index > 0)  # what was first has a blank row above it now
-            self._port.top = (index, row + grown)
-
-    def _update(self) -> None:
-        """Work out the rows in view and repaint those that differ."""
-        if not self.is_attached or not self.size.width:
-            return
-        self._remap()
-        look = self._ensure_look()
-        self._port.rows = self.size.height
-        self._places = self._port.lines()
-        entries = self.view.entries if self.view else []
-        self._top_order = entries[self._places[0][0]].order if self._places else None
-        if self._port.follow and entries:
-            self._seen = max((entry.order for entry in entries[-8:] if entry.order < WAITING), default=0)
-        blank = Strip.blank(look.width, look.palette.said)
-        strips = []
-        for index, row in self._places:
-            row -= self._gap(index)
-            here = entries[index].order == self.chosen
-            strips.append(blank if row < 0 else self._block(index).strip(row, look, here, self._spin))
-        if self.below and strips:
-            strips[-1] = self._more_below(strips[-1], look)
-        self._repaint(strips)
-
-    def _more_below(self, strip: Strip, look: Look) -> Strip:
-        label = f" ↓ {self.below} new below, G "
-        place = max(look.width - len(label), 0)
-        return Strip([*strip.crop(0, place), Segment(label, look.palette.hit)]).adjust_cell_length(look.width)
-
-    def _repaint(self, strips: list[Strip]) -> None:
-        old, self._strips = self._strips, strips
-        if old and abs(len(old) - len(strips)) <= 1:
-            longest = max(len(old), len(strips))
-            differ = [
-                y
-                for y in range(longest)
-                if y >= len(old) or y >= len(strips) or (old[y] is not strips[y] and old[y] != strips[y])
-            ]
-        else:
-            differ = list(range(self.size.height))
-        self.drawn += len(differ)
-        if len(differ) * 2 > self.size.height:
-            self.refresh()
-        elif differ:
-            self.refresh(*(Region(0, y, self.size.width, 1) for y in differ))
