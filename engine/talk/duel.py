@@ -104,6 +104,7 @@ class Duel:
 
     def skip_next(self, db: sqlite3.Connection) -> None:
         """The next seat says nothing in its turn."""
+        self.table.load(db)
         seat = self.next_seat()
         row = turns.open_turn(db, self.host.run.n, self.table.seq + 1, seat.name, seat.persona, seat.model)
         turns.skip(db, self.host.run.n, row, self.table.head)
@@ -126,8 +127,6 @@ class Duel:
             node = allowances.set_cap(db, run.n, unit, cap)
             if fresh and unit == "turns" and run.turns:
                 allowances.spend(db, node, run.turns)
-        if self.spec.partial != "continue":
-            self.table.broken = None
         if self.table.seq == 0 and self.spec.opening:
             turns.say(db, run.n, 1, self.spec.other(self.spec.starter).name, self.spec.opening, "opening")
             self._count_turn(db)
@@ -157,6 +156,7 @@ class Duel:
         try:
             await self._turn
         except asyncio.CancelledError:
+            await self._end_row(None, self._cut_by or "stop")
             running = asyncio.current_task()
             if running and running.cancelling():  # the run is being stopped, not only this turn
                 raise
@@ -181,8 +181,9 @@ class Duel:
     def _begin(self, db: sqlite3.Connection) -> tuple[Seat | None, int | None, float | None]:
         """Give what humans have said and open the next turn: its seat, its row (None for a human), minutes left.
 
-        No seat: the words that a human gave a seat were the turn. Raises LimitReached.
+        No seat: the words that a human gave a seat were the turn, or a human ended the talk. Raises LimitReached.
         """
+        self.table.load(db)
         nodes = allowances.of_run(db, self.host.run.n)
         for node in nodes.values():
             if node.left is not None and node.left <= 0:
@@ -193,10 +194,14 @@ class Duel:
         if words:
             self._speak_for(db, *words)
             return None, None, None
+        if self.table.ended:
+            return None, None, None
         seat = self.next_seat()
         if seat.human:
             return seat, None, None
-        if self.table.broken and not self._seating.adapter(seat)[0].honours.prefill:
+        if self.table.broken and not (
+            self.spec.partial == "continue" and self._seating.adapter(seat)[0].honours.prefill
+        ):
             self.table.broken = None
         row = turns.open_turn(
             db,
@@ -218,36 +223,42 @@ class Duel:
             async with asyncio.timeout(minutes * 60 if minutes is not None else None):
                 await speaker.speak()
         except TimeoutError:
-            await self._end_row(row, speaker, "limit:minutes")
+            await self._end_row(speaker, "limit:minutes")
             await self.host.commit(self._spend_all_minutes)
         except LimitReached:
-            await self._end_row(row, speaker, "limit")
+            await self._end_row(speaker, "limit")
             raise
         except asyncio.CancelledError:
-            await self._end_row(row, speaker, self._cut_by or "stop")
+            await self._end_row(speaker, self._cut_by or "stop")
             raise
         except (ProviderError, ContextFullError, UsageError) as error:
-            await self._end_row(row, speaker, "error", str(error))
+            await self._end_row(speaker, "error", str(error))
             raise
 
-    async def _end_row(self, row: int, speaker: Speaker | None, why: str, error: str = "") -> None:
-        """Keep what a turn has said that will not be finished."""
+    async def _end_row(self, speaker: Speaker | None, why: str, error: str = "") -> None:
+        """Keep what a turn has said that will not be finished.
+
+        Which turn is live only the record knows: a cut may fall into the commit that opens or finishes one.
+        """
         if speaker:
             await speaker.settle(error or why)
-            row = speaker.row
 
         def end(db: sqlite3.Connection) -> None:
+            live, run = turns.live(db, self.host.run.n), self.host.run.n
+            if live is None:
+                return
             if error:
-                turns.fail(db, self.host.run.n, row, self.table.head, error)
+                turns.fail(db, run, live.n, self.table.head, error)
             elif why == "skip":
-                turns.skip(db, self.host.run.n, row, self.table.head)
+                turns.skip(db, run, live.n, self.table.head)
                 self._count_turn(db)
             else:
-                turns.keep_partial(db, self.host.run.n, row, self.table.head, why)
+                turns.keep_partial(db, run, live.n, self.table.head, why)
 
         await self.host.commit(end)
 
     def _speak_for(self, db: sqlite3.Connection, seat: str, text: str) -> None:
+        self.table.load(db)
         turns.say(db, self.host.run.n, self.table.seq + 1, seat, text, HUMAN)
         self._count_turn(db)
 

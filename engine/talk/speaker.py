@@ -137,10 +137,14 @@ class Speaker:
 
     async def settle(self, error: str) -> None:
         """Close the call of a turn that was cut or failed, at what is known of its use."""
-        if self._call:
-            spent = await self._spent()
-            call, self._call = self._call, 0
-            await self._host.commit(lambda db: self._end_call(db, call, spent, None, None, error))
+        spent, row = await self._spent(), self.row
+
+        def close(db: sqlite3.Connection) -> None:
+            for call in calls.of_turn(db, row):
+                if call.ended is None:
+                    self._end_call(db, call.n, spent, None, None, error)
+
+        await self._host.commit(close)
 
     async def _deltas(self) -> AsyncGenerator[Any, None]:
         order = self._order
@@ -258,14 +262,13 @@ class Speaker:
 
     async def _finish(self, stop: StopReason) -> str:
         order, run, row, call = self._order, self._host.run.n, self.row, self._call
+        spent = await self._spent()
         self._release()
         last = self._piece()
         text, thinking = "".join(self._text).strip(), "".join(self._thought).strip()
         if stop is StopReason.LENGTH and order.whole_sentences:
             text = sentences.trim_to_sentence(text)
-        spent = await self._spent()
         elapsed = time.monotonic() - self._began
-        self._call = 0
 
         def write(db: sqlite3.Connection) -> None:
             message = turns.finish(db, run, row, order.head, text, thinking, stop, last=last)
