@@ -31,11 +31,10 @@ def open_writer(path: Path) -> sqlite3.Connection:
     db = None
     try:
         db = _connect(f"file:{_quoted(path)}?mode=rw")
-        db.execute("PRAGMA journal_mode = WAL")
+        if _version(db) != schema.VERSION or not _is_wal(db):
+            _prepare(db, path)
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA journal_size_limit = 16777216")
-        if _version(db) != schema.VERSION:
-            _upgrade(db, path)
         db.execute("PRAGMA foreign_keys = OFF")
     except sqlite3.Error as error:
         if db is not None:
@@ -111,24 +110,29 @@ def _too_new(path: Path, version: int) -> RecordError:
     )
 
 
-def _upgrade(db: sqlite3.Connection, path: Path) -> None:
+def _is_wal(db: sqlite3.Connection) -> bool:
+    return bool(db.execute("PRAGMA journal_mode").fetchone()[0] == "wal")
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    """Make a new file a record, bring an older one up to date: one process at a time, a foreign file left as it is."""
     guard = os.open(paths.runs_dir(path) / "migrate.guard", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.lockf(guard, fcntl.LOCK_EX)
         version = _version(db)
-        if version == schema.VERSION:
-            return
         if version > schema.VERSION:
             raise _too_new(path, version)
         if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise RecordError(f"{path}: a database, but not a record of this program; use another --db")
-        live = presence.alive(path)
-        if live:
+        live = [run for run, pid in presence.alive(path).items() if pid != os.getpid()]
+        if version not in (0, schema.VERSION) and live:
             names = ", ".join(sorted(live))
             raise RecordError(
                 f"{path}: made by an older Tertulia and still in use by runs {names};"
                 " `tertulia stop` them, then start again: reading works meanwhile"
             )
-        schema.migrate(db)
+        db.execute("PRAGMA journal_mode = WAL")
+        if version != schema.VERSION:
+            schema.migrate(db)
     finally:
         os.close(guard)

@@ -19,6 +19,10 @@ _LINUX = "hhqqi4x"
 _DARWIN = "qqihh"
 
 
+_own: dict[Path, int] = {}
+"""Lock files that this process holds: it must never open and close one of them again."""
+
+
 class Presence:
     """The lock of one host on one run, held until the process ends or `release`."""
 
@@ -28,6 +32,8 @@ class Presence:
 
     def acquire(self) -> bool:
         """Take the lock; False when another host holds it."""
+        if self._path in _own:
+            return False
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -35,6 +41,7 @@ class Presence:
             os.close(fd)
             return False
         self._fd = fd
+        _own[self._path] = os.getpid()
         self.beat()
         return True
 
@@ -47,6 +54,7 @@ class Presence:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+            del _own[self._path]
 
 
 def lock_file(database: Path, run: str) -> Path:
@@ -54,9 +62,12 @@ def lock_file(database: Path, run: str) -> Path:
 
 
 def holder(database: Path, run: str) -> int | None:
-    """The process id of the run's live host, or None. Must not be called by that host itself."""
+    """The process id of the run's live host, or None."""
+    path = database.with_name(database.name + ".runs") / f"{run}.lock"
+    if path in _own:
+        return _own[path]
     try:
-        fd = os.open(database.with_name(database.name + ".runs") / f"{run}.lock", os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:

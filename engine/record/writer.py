@@ -24,6 +24,8 @@ Work = Callable[[sqlite3.Connection], Any]
 FULL_DISK_PATIENCE = 30.0
 """Seconds a full disk is waited for before the writer gives up."""
 _RETRY_EVERY = 0.5
+_OF_THE_FILE = (sqlite3.OperationalError, sqlite3.DatabaseError)
+"""What SQLite raises when the file is at fault (full, locked, corrupt). Its other errors are those of one piece."""
 
 
 class Writer:
@@ -45,6 +47,7 @@ class Writer:
     def submit(self, work: Callable[[sqlite3.Connection], _T]) -> concurrent.futures.Future[_T]:
         """Hand in work; the future resolves once it is committed."""
         future: concurrent.futures.Future[_T] = concurrent.futures.Future()
+        future.set_running_or_notify_cancel()  # from here on nobody can take it back
         if self._failed:
             future.set_exception(self._failed)
         elif self._closing:
@@ -97,10 +100,11 @@ class Writer:
             except sqlite3.Error as error:
                 reason = explain(error, self.path)
                 now = time.monotonic()
-                deadline = deadline or now + FULL_DISK_PATIENCE
-                if isinstance(reason, DiskFullError) and now < deadline:
-                    if self._on_trouble:
-                        self._on_trouble(reason)
+                if isinstance(reason, DiskFullError) and now < (deadline or now + FULL_DISK_PATIENCE):
+                    if deadline is None:
+                        deadline = now + FULL_DISK_PATIENCE
+                        if self._on_trouble:
+                            self._on_trouble(reason)
                     time.sleep(_RETRY_EVERY)
                     continue
                 self._failed = reason
@@ -123,9 +127,9 @@ class Writer:
                 db.execute("SAVEPOINT piece")
                 try:
                     outcomes.append((work(db), None))
-                except sqlite3.OperationalError:
-                    raise
                 except Exception as error:
+                    if type(error) in _OF_THE_FILE:
+                        raise
                     db.execute("ROLLBACK TO piece")
                     outcomes.append((None, error))
                 db.execute("RELEASE piece")
