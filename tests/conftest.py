@@ -29,10 +29,16 @@ def private_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     for name in list(os.environ):
         if name.endswith(_SECRET_NAMES) or name in ("TERTULIA_DB", "OLLAMA_HOST", "OPENAI_BASE_URL", "NO_COLOR"):
             monkeypatch.delenv(name)
-    redact._pattern.cache_clear()
+    forget_keys()
     yield tmp_path
-    redact._pattern.cache_clear()
+    forget_keys()
     _reap(tmp_path)
+
+
+def forget_keys() -> None:
+    """Let the next text be scrubbed of the keys as they are now: a process reads them once."""
+    redact._known.cache_clear()
+    redact._pattern.cache_clear()
 
 
 def _reap(folder: Path) -> None:

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engine.record import events
+from engine.record import events, redact
 from engine.record.errors import RecordError, WrongNameError
 from engine.record.events import Kind
 
@@ -54,6 +54,7 @@ def open_ask(
     fallback: str | None = None,
     deadline: float | None = None,
 ) -> int:
+    question, fallback = redact.scrub(question), fallback and redact.scrub(fallback)
     listed = [{"value": item.value, "label": item.label, "key": item.key} for item in options]
     cursor = db.execute(
         "INSERT INTO ask (run, kind, subject, question, options, fallback, deadline, state, opened)"
@@ -82,6 +83,7 @@ def answer(db: sqlite3.Connection, n: int, value: str, who: str) -> Ask:
         value = picked or value
     if ask.kind in ("text", "edit") and not value.strip():
         raise WrongNameError(f"ask {n}: the answer is empty")
+    value = redact.scrub(value)
     _close(db, n, "answered", value, who)
     events.append(db, _run(db, n), Kind.ASK_ANSWERED, f"ask/{n}", {"ask": n, "answer": value, "who": who})
     return get(db, n)

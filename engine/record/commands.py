@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from engine.record import events
+from engine.record import events, redact
 from engine.record.events import Kind
 
 
@@ -25,7 +25,7 @@ def put(db: sqlite3.Connection, run: int, verb: str, args: dict[str, Any], who: 
     """Queue a command for the run's host."""
     cursor = db.execute(
         "INSERT INTO command (run, verb, args, who, at, state) VALUES (?, ?, ?, ?, ?, 'queued')",
-        (run, verb, json.dumps(args, ensure_ascii=False), who, time.time()),
+        (run, verb, json.dumps(redact.scrub_json(args), ensure_ascii=False), who, time.time()),
     )
     assert cursor.lastrowid is not None
     return cursor.lastrowid

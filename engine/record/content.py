@@ -44,7 +44,10 @@ def put_message(db: sqlite3.Connection, parent: int | None, author: str, text: s
 
 def put_body(db: sqlite3.Connection, body: str) -> int:
     """Store a text by its content; returns its number."""
-    body = redact.scrub(body)
+    return _put_clean(db, redact.scrub(body))
+
+
+def _put_clean(db: sqlite3.Connection, body: str) -> int:
     digest = _hash(body.encode())
     row = db.execute("SELECT n FROM content WHERE hash = ?", (digest,)).fetchone()
     if row:
@@ -55,7 +58,8 @@ def put_body(db: sqlite3.Connection, body: str) -> int:
 
 
 def put_json(db: sqlite3.Connection, value: Any) -> int:
-    return put_body(db, json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")))
+    value = redact.scrub_json(value)
+    return _put_clean(db, json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")))
 
 
 def body(db: sqlite3.Connection, n: int) -> str:

@@ -122,7 +122,7 @@ def append(
     at: float | None = None,
 ) -> int:
     """Add one event inside the caller's transaction; returns its id. `turn` is the row whose text is joined in."""
-    body = redact.scrub(json.dumps(data, ensure_ascii=False, separators=(",", ":"))) if data else None
+    body = json.dumps(redact.scrub_json(data), ensure_ascii=False, separators=(",", ":")) if data else None
     cursor = db.execute(
         "INSERT INTO event (run, at, kind, subject, turn, data) VALUES (?, ?, ?, ?, ?, ?)",
         (run, time.time() if at is None else at, Kind(kind).value, subject, turn, body),

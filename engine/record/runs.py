@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from engine.record import content, events, presence
+from engine.record import content, events, presence, redact
 from engine.record.errors import RecordError, WrongNameError
 from engine.record.events import Kind
 
@@ -88,7 +88,7 @@ def create(
 
     `fork` is (parent, row of the last shared turn or 0, head message).
     """
-    run_id = _new_id(db)
+    run_id, title = _new_id(db), redact.scrub(title)
     parent, turn, head = fork if fork else (None, None, None)
     cursor = db.execute(
         "INSERT INTO run (id, kind, title, status, spec, parent, fork_turn, head, created)"
@@ -172,6 +172,7 @@ def set_status(
     detail: str | None = None,
 ) -> None:
     """An active run's new status and the event that tells it."""
+    detail = detail and redact.scrub(detail)
     db.execute("UPDATE run SET status = ?, detail = ? WHERE n = ?", (status, detail, n))
     events.append(db, n, kind, None, data)
 
@@ -188,6 +189,7 @@ def start(db: sqlite3.Connection, n: int, pid: int, *, resumed: bool) -> None:
 
 def end(db: sqlite3.Connection, n: int, status: Status, reason: str, detail: str | None = None) -> None:
     """The run's end with its machine-readable reason."""
+    detail = detail and redact.scrub(detail)
     now = time.time()
     db.execute(
         "UPDATE run SET status = ?, reason = ?, detail = ?, ended = ?, pid = NULL WHERE n = ?",
