@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
@@ -147,7 +148,7 @@ class AskCard(Widget):
         width = self.size.width
         lines = self._lines(width)
         if y >= len(lines):
-            return Strip.blank(width)
+            return Strip.blank(width, Style())
         background, foreground = colours.ground(self)
         return Strip(lines[y]).adjust_cell_length(width, colours.palette(self.app, [], background, foreground).said)
 

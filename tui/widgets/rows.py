@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 
 from rich.segment import Segment
+from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -98,7 +99,7 @@ class Rows(Widget, can_focus=True):
     def render_line(self, y: int) -> Strip:
         if y < len(self._strips):
             return self._strips[y]
-        return Strip.blank(self.size.width, self._look.palette.said if self._look else None)
+        return Strip.blank(self.size.width, self._look.palette.said if self._look else Style())
 
     def _count(self) -> int:
         return len(self.view.entries) if self.view else 0
@@ -177,7 +178,9 @@ class Rows(Widget, can_focus=True):
     def _more_below(self, strip: Strip, look: Look) -> Strip:
         label = f" ↓ {self.below} new below, G "
         place = max(look.width - len(label), 0)
-        return Strip([*strip.crop(0, place), Segment(label, look.palette.hit)]).adjust_cell_length(look.width)
+        return Strip([*strip.crop(0, place), Segment(label, look.palette.hit)]).adjust_cell_length(
+            look.width, look.palette.said
+        )
 
     def _repaint(self, strips: list[Strip]) -> None:
         old, self._strips = self._strips, strips

@@ -256,6 +256,7 @@ class Transcript(Explains, Rows):
 
     def _choose(self, order: int) -> None:
         self._remap()
+        self._places = self._port.lines()  # older pages may have come since they were drawn
         self.chosen = order
         index = self._index(order)
         hit = self._hit_row(index)

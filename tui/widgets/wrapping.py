@@ -81,13 +81,12 @@ def _wrap_wide(text: str, start: int, end: int, width: int, rows: list[Span]) ->
             return
         stop = _break(line, starts, first, over)
         row = line[starts[first] : starts[stop]].rstrip(" ")
-        if not row:
+        blank = not row
+        if blank:
             stop, row = over, line[starts[first] : starts[over]]
         rows.append((start + starts[first], start + starts[first] + len(row)))
-        hard, first = stop == over and line[starts[over] - 1] != " ", stop
-        if hard and line[starts[first]] != " ":
-            continue
-        while first < count and line[starts[first]] == " ":
+        first = stop
+        while not blank and first < count and _space(line, starts, first):
             first += 1
         if first == count:
             return
@@ -97,6 +96,13 @@ def _break(line: str, starts: list[int], first: int, over: int) -> int:
     """The last place up to cluster `over` where a row that begins at `first` may end: at a space, or beside CJK."""
     for place in range(over, first, -1):
         here, before = line[starts[place]], line[starts[place - 1]]
-        if here == " " or before == " " or here >= _CJK or before >= _CJK:
+        if _space(line, starts, place) or _space(line, starts, place - 1) or here >= _CJK or before >= _CJK:
             return place
     return over
+
+
+def _space(line: str, starts: list[int], cluster: int) -> bool:
+    """Whether a cluster is a bare space: one that carries an accent is not."""
+    start = starts[cluster]
+    end = starts[cluster + 1] if cluster + 1 < len(starts) else len(line)
+    return line[start:end] == " "

@@ -37,7 +37,9 @@ def test_moving_is_a_window_on_all_rows(heights: list[int], rows: int, moves: li
 
 
 @given(HEIGHTS, st.integers(1, 10), MOVES, st.data())
-def test_show_brings_a_block_into_view(heights: list[int], rows: int, moves: list[int | str], data: st.DataObject) -> None:
+def test_show_brings_a_block_into_view(
+    heights: list[int], rows: int, moves: list[int | str], data: st.DataObject
+) -> None:
     window = port(heights, rows)
     for move in moves:
         window.scroll(move) if isinstance(move, int) else window.home()
