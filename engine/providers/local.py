@@ -85,7 +85,7 @@ class Local:
                 Fault.MODEL,
                 f"{model} needs {size / 1e9:.1f} GB of memory, more than this machine's {memory.capacity() / 1e9:.1f}",
             )
-        return Model(model, choice.header.window, size, choice.note)
+        return Model(model, choice.header.window, size, choice.note, choice.memory)
 
     async def close(self) -> None:
         """End every child process and give its memory back."""
@@ -141,7 +141,13 @@ class Local:
             embedded = weights.known().get(model)
             own = embedded.options if embedded else {}
             options = {"num_ctx": min(DEFAULT_WINDOW, header.window), **own, **self._place.options}
-            self._choices[model] = _Choice(path, header, options, embedded.description if embedded else header.name)
+            self._choices[model] = _Choice(
+                path,
+                header,
+                options,
+                embedded.description if embedded else header.name,
+                embedded.memory if embedded else None,
+            )
         return self._choices[model]
 
     def _bytes(self, header: gguf.Header, window: int) -> int:
@@ -156,6 +162,7 @@ class _Choice:
     header: gguf.Header
     options: dict[str, Any]
     note: str
+    memory: int | None
 
 
 class _Running:

@@ -147,12 +147,16 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model on offer. `window` is the context in tokens and `size` its bytes in memory, None where unknown."""
+    """A model on offer. `window` is the context in tokens and `size` its bytes in memory, None where unknown.
+
+    `memory` is how many of the latest messages a conversation with it does best with, None for all that fit.
+    """
 
     name: str
     window: int | None = None
     size: int | None = None
     note: str = ""
+    memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

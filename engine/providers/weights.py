@@ -53,6 +53,7 @@ class Weights(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     bytes: int = Field(gt=0)
     window: int = Field(gt=0)
+    memory: int | None = Field(None, gt=0)
     options: dict[str, Any] = {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,8 +22,9 @@ _SPELLINGS = {"start": Word.START, "help": Word.HELP, "bye": Word.BYE, "end": Wo
     ("stop", "quit", "exit"), Word.STOP
 )
 _ANY = "|".join(_SPELLINGS)
-_LEADING = re.compile(rf"\A[\s*_`\"']*/({_ANY})\b[*_`\"']*[.!,:;]*(?=\s|\Z)", re.IGNORECASE)
-_TRAILING = re.compile(rf"(?:\A|(?<=\s))[*_`\"']*/({_ANY})[*_`\"']*[.!,;]*[\s*_`\"']*\Z", re.IGNORECASE)
+_AROUND = "*_`\"'()[]“”"
+"""Markdown, quotes and brackets that models put around a control word."""
+_CONTROL = re.compile(rf"[{re.escape(_AROUND)}]*/({_ANY})[{re.escape(_AROUND)}.!,:;]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +40,29 @@ class Parsed:
 
 def parse(text: str) -> Parsed:
     """Take the control words off both ends of a message, in any case, markdown and punctuation around them included."""
-    if "/" not in text:
+    if not _CONTROL.search(text):
         return Parsed(text, ())
-    front: list[Word] = []
-    back: list[Word] = []
-    rest = text
-    while match := _LEADING.search(rest):
-        front.append(_SPELLINGS[match[1].lower()])
-        rest = rest[match.end() :]
-    while match := _TRAILING.search(rest):
-        back.insert(0, _SPELLINGS[match[1].lower()])
-        rest = rest[: match.start()]
-    words = (*front, *back)
-    return Parsed(rest.strip() if words else text, words)
+    tokens = list(re.finditer(r"\S+", text))
+    front = _words(token[0] for token in tokens)
+    back = _words(token[0] for token in reversed(tokens[len(front) :]))
+    rest = tokens[len(front) : len(tokens) - len(back)]
+    words = tuple(word for word in (*front, *reversed(back)) if word)
+    if not words:
+        return Parsed(text, ())
+    return Parsed(text[rest[0].start() : rest[-1].end()] if rest else "", words)
+
+
+def _words(tokens: Iterable[str]) -> list[Word | None]:
+    """What each of the first tokens says, up to the last control word in a row; None is markdown standing alone."""
+    found: list[Word | None] = []
+    for token in tokens:
+        match = _CONTROL.fullmatch(token)
+        if not match and token.strip(_AROUND):
+            break
+        found.append(_SPELLINGS[match[1].lower()] if match else None)
+    while found and found[-1] is None:
+        found.pop()
+    return found
 
 
 def spoken(word: Word, other: str) -> str:

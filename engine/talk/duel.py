@@ -13,18 +13,21 @@ from engine.record.asks import Option
 from engine.record.commands import Command
 from engine.record.events import Kind
 from engine.record.runs import Status
-from engine.runs.host import Host, Outcome
+from engine.record.turns import State
+from engine.runs.host import Host, Outcome, Refused
 from engine.settings.errors import UsageError
-from engine.talk import repetition, seats, spec
+from engine.talk import control_words, repetition, seats, spec
+from engine.talk.ledger import LimitReached
 from engine.talk.orders import Orders
 from engine.talk.seats import Seating
-from engine.talk.speaker import LimitReached, Speaker
-from engine.talk.spec import Seat
+from engine.talk.speaker import Speaker
+from engine.talk.spec import HUMAN, Seat
 from engine.talk.steering import Steering
 from engine.talk.table import Table
-from engine.talk.view import HUMAN
 from engine.talk.window import ContextFullError
 
+_NOTHING = 1e-9
+"""What may be left of an allowance that is used up: sums of fractions are not exact."""
 _AFTER_FAULT = (
     Option("retry", "retry", "r"),
     Option("model", "other model", "m"),
@@ -54,8 +57,8 @@ class Duel:
         self.table = Table(host.run.n)
         self.lock = asyncio.Lock()
         """Held while a turn begins and while a command changes what the next one will be."""
-        self._seating = Seating(f"{host.run.title} ({host.run.id})", self._on_memory_wait)
-        self._orders = Orders(host, self._seating, self.table)
+        self.seating = Seating(f"{host.run.title} ({host.run.id})", self._on_memory_wait)
+        self._orders = Orders(host, self.seating, self.table)
         self._steering = Steering(self)
         self._turn: asyncio.Task[None] | None = None
         self._cut_by = ""
@@ -76,14 +79,14 @@ class Duel:
         await self._steering.obey(command)
 
     async def close(self) -> None:
-        await self._seating.close()
+        await self.seating.close()
 
     # -- what commands change
 
     @property
     def speaking(self) -> bool:
-        """Whether a turn is in progress."""
-        return self._turn is not None and not self._turn.done()
+        """Whether a model's turn is in progress."""
+        return self._turn is not None and not self._turn.done() and not self.next_seat().human
 
     def cut(self, why: str) -> None:
         """End the turn in progress; the loop goes on with the next one, or with this one again."""
@@ -108,11 +111,25 @@ class Duel:
         seat = self.next_seat()
         row = turns.open_turn(db, self.host.run.n, self.table.seq + 1, seat.name, seat.persona, seat.model)
         turns.skip(db, self.host.run.n, row, self.table.head)
-        self._count_turn(db)
+        self._count_turns(db, 1)
 
-    def seat_changed(self, new: spec.Duel, seat: str) -> None:
-        self.spec = new
-        self._orders.forget(seat)
+    def redo_last(self, db: sqlite3.Connection) -> None:
+        """Take the last turn back, so that it comes again. Raises Refused."""
+        last = turns.get(db, self.host.run.n, self.table.seq)
+        if last is None or last.n not in self.table.own:
+            raise Refused("there is no turn of this run to redo yet")
+        if last.state is State.SKIPPED:
+            raise Refused("the last turn was skipped; say something, or let the next seat speak")
+        if last.stop == "opening":
+            raise Refused("the opening comes from the pipeline; edit it to change what it says")
+        turns.replace(db, self.host.run.n, last.n, "retry")
+        self._count_turns(db, -1)
+        self._orders.forget()
+
+    def changed(self, new: spec.Duel | None = None) -> None:
+        """A seat or what was said is no longer the same."""
+        self.spec = new or self.spec
+        self._orders.forget()
 
     # -- the loop
 
@@ -120,16 +137,14 @@ class Duel:
         """Set the limits, and say the opening."""
         run = runs.get(db, self.host.run.n)
         self.table.load(db, ignore_endings=self.host.continued)
-        limits = self.spec.limits
-        caps = {"turns": limits.turns or None, "tokens": limits.tokens, "cost": limits.cost, "minutes": limits.minutes}
         fresh = not allowances.of_run(db, run.n)
-        for unit, cap in caps.items():
+        for unit, cap in self.spec.limits.caps().items():
             node = allowances.set_cap(db, run.n, unit, cap)
             if fresh and unit == "turns" and run.turns:
                 allowances.spend(db, node, run.turns)
         if self.table.seq == 0 and self.spec.opening:
             turns.say(db, run.n, 1, self.spec.other(self.spec.starter).name, self.spec.opening, "opening")
-            self._count_turn(db)
+            self._finished(db)
 
     async def _over(self) -> Outcome | None:
         """Why no further turn follows, if so."""
@@ -173,8 +188,12 @@ class Duel:
         async with self.lock:
             seat, row, minutes = await self.host.commit(self._begin)
         if seat and row is None:
-            text = await self.host.ask("text", f"Your turn as {seat.name}", subject=f"seat/{seat.name}")
-            await self.host.commit(lambda db: self._speak_for(db, seat.name, text))
+            await self.host.ask(
+                "text",
+                f"Your turn as {seat.name}",
+                subject=f"seat/{seat.name}",
+                effect=lambda db, text: self._speak_for(db, seat.name, text),
+            )
         elif seat and row is not None:
             await self._model_turn(seat, row, minutes)
 
@@ -186,21 +205,20 @@ class Duel:
         self.table.load(db)
         nodes = allowances.of_run(db, self.host.run.n)
         for node in nodes.values():
-            if node.left is not None and node.left <= 0:
+            if node.left is not None and node.left <= _NOTHING:
                 raise LimitReached(node)
         words = turns.take_words(db, self.host.run.n)
         turns.give_notes(db, self.host.run.n, self.table.seq + 1, self.table.head)
         self.table.load(db)
         if words:
             self._speak_for(db, *words)
-            return None, None, None
-        if self.table.ended:
+        if words or self.table.ended:
             return None, None, None
         seat = self.next_seat()
         if seat.human:
             return seat, None, None
         if self.table.broken and not (
-            self.spec.partial == "continue" and self._seating.adapter(seat)[0].honours.prefill
+            self.spec.partial == "continue" and self.seating.adapter(seat)[0].honours.prefill
         ):
             self.table.broken = None
         row = turns.open_turn(
@@ -219,7 +237,7 @@ class Duel:
         speaker: Speaker | None = None
         try:
             order = await self._orders.write(self.spec, seat)
-            speaker = Speaker(self.host, order, row, self._has_memory, self.table.load)
+            speaker = Speaker(self.host, order, row, self._has_memory, self._finished)
             async with asyncio.timeout(minutes * 60 if minutes is not None else None):
                 await speaker.speak()
         except TimeoutError:
@@ -251,19 +269,29 @@ class Duel:
                 turns.fail(db, run, live.n, self.table.head, error)
             elif why == "skip":
                 turns.skip(db, run, live.n, self.table.head)
-                self._count_turn(db)
+                self._count_turns(db, 1)
             else:
                 turns.keep_partial(db, run, live.n, self.table.head, why)
+                self.table.load(db, anew=True)
 
         await self.host.commit(end)
 
     def _speak_for(self, db: sqlite3.Connection, seat: str, text: str) -> None:
         self.table.load(db)
         turns.say(db, self.host.run.n, self.table.seq + 1, seat, text, HUMAN)
-        self._count_turn(db)
+        self._finished(db)
 
-    def _count_turn(self, db: sqlite3.Connection) -> None:
-        allowances.spend(db, allowances.of_run(db, self.host.run.n)["turns"].n, 1)
+    def _finished(self, db: sqlite3.Connection) -> None:
+        """A turn was said: count it, and tell of the control words in it."""
+        self._count_turns(db, 1)
+        seat, text = self.table.spoken[-1]
+        for word in control_words.parse(text).words:
+            events.append(
+                db, self.host.run.n, Kind.CONTROL_WORD, f"turn/{self.table.seq}", {"seat": seat, "word": word}
+            )
+
+    def _count_turns(self, db: sqlite3.Connection, change: int) -> None:
+        allowances.spend(db, allowances.of_run(db, self.host.run.n)["turns"].n, change)
         self.table.load(db)
 
     def _spend_all_minutes(self, db: sqlite3.Connection) -> None:

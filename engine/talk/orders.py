@@ -12,11 +12,13 @@ from engine.record.content import Said
 from engine.record.events import Kind
 from engine.runs.host import Host
 from engine.talk import summary, window
+from engine.talk.ledger import Ledger
 from engine.talk.seats import Seating
 from engine.talk.speaker import Order
 from engine.talk.spec import Duel, Seat
 from engine.talk.table import Table
 from engine.talk.view import Cut, Frame, frame_body
+from engine.talk.window import ContextFullError
 
 _ANOTHER_DRAW = 1_000_003
 """Added to the seed each time a turn is redone: the same seed would only say the same again."""
@@ -32,9 +34,9 @@ class Orders:
         self._dropped: dict[str, int] = {}
         self._summaries: dict[tuple[int, ...], str] = {}
 
-    def forget(self, seat: str) -> None:
-        """The seat has another model or persona: what fitted before says nothing now."""
-        self._dropped.pop(seat, None)
+    def forget(self) -> None:
+        """A seat or the history is another one: what fitted before says nothing now."""
+        self._dropped.clear()
 
     async def write(self, duel: Duel, seat: Seat) -> Order:
         """The order of the seat's next turn. Raises ContextFullError, ProviderError, UsageError."""
@@ -50,27 +52,38 @@ class Orders:
         size = await self._seating.window(seat, options)
 
         async def summarise(dropped: Sequence[Said], before: str) -> str:
-            return await self._summary(seat, dropped, before)
+            return await self._summary(duel, seat, size, dropped, before)
 
         before = self._dropped.get(seat.name, 0)
+        forgotten = _forgotten(table.said, seat.name, await self._seating.memory(seat))
         fit = await window.fit(
             adapter,
             name,
             Request(model, [], sent, prefill=prefill, slot=slot),
             frame,
-            table.said,
+            table.said[forgotten:],
             size,
-            duel.context.strategy,
+            "refuse" if forgotten else duel.context.strategy,
             summarise,
-            before,
+            0 if forgotten else before,
         )
-        self._dropped[seat.name] = fit.cut.drop
+        cut = Cut(0, forgotten) if forgotten else fit.cut
+        self._dropped[seat.name] = cut.drop
+        news = cut.drop and (not before if forgotten else cut.drop != before)
 
         def recipe(db: sqlite3.Connection) -> dict[str, Any]:
-            found = _recipe(db, frame, head, options, fit.cut, seed, prefill)
-            if fit.cut.drop and fit.cut.drop != before:
-                events.append(db, self._host.run.n, Kind.CONTEXT_CUT, None, _told(seat, duel, fit, size))
-            return found
+            if news:
+                told = {
+                    "seat": seat.name,
+                    "strategy": "memory" if forgotten else duel.context.strategy,
+                    "kept": cut.keep,
+                    "dropped": cut.drop,
+                    "tokens": fit.tokens,
+                    "window": size,
+                    "exact": fit.exact,
+                }
+                events.append(db, self._host.run.n, Kind.CONTEXT_CUT, None, told)
+            return _recipe(db, frame, head, options, cut, seed, prefill)
 
         return Order(
             seat=seat.name,
@@ -81,24 +94,38 @@ class Orders:
             place=self._seating.place(seat),
             request=Request(model, fit.messages, sent, prefill=prefill, slot=slot),
             recipe=recipe,
+            ledger=Ledger(self._host, name, bool(duel.limits.cost)),
             prompt_tokens=fit.tokens,
             head=head,
-            whole_sentences=bool(seat.whole_sentences),
-            priced=duel.limits.cost is not None,
+            whole_sentences=seat.ends_whole,
         )
 
-    async def _summary(self, seat: Seat, dropped: Sequence[Said], before: str) -> str:
+    async def _summary(self, duel: Duel, seat: Seat, size: int | None, dropped: Sequence[Said], before: str) -> str:
         """A summary of dropped messages by the seat's own model; made once, found again after a restart."""
         key = tuple(message.n for message in dropped)
         if key not in self._summaries:
             found = await self._host.commit(lambda db: summary.find(db, self._host.run.n, key))
-            if found is None:
-                adapter, model = self._seating.adapter(seat)
-                options = self._seating.options(seat)
-                place = self._seating.place(seat)
-                found = await summary.summarise(self._host, adapter, place, model, seat, options, dropped, before)
-            self._summaries[key] = found
+            self._summaries[key] = found or await self._summarise(duel, seat, size, dropped, before)
         return self._summaries[key]
+
+    async def _summarise(self, duel: Duel, seat: Seat, size: int | None, dropped: Sequence[Said], before: str) -> str:
+        """One call, or one for each half where a call for all would not fit the model's window either."""
+        adapter, model = self._seating.adapter(seat)
+        asked = summary.request(model, self._host.run.id, self._seating.options(seat), dropped, before)
+        if size and (await adapter.count(asked)).tokens > size - summary.ANSWER:
+            half = len(dropped) // 2
+            if not half:
+                raise ContextFullError(
+                    f"a message of {len(dropped[0].text)} characters is too long for {seat.model} to summarise;"
+                    " choose a model with a larger window, or context.strategy: drop-oldest"
+                )
+            before = await self._summary(duel, seat, size, dropped[:half], before)
+            return await self._summary(duel, seat, size, dropped[half:], before)
+        ledger = Ledger(self._host, seat.model or "", bool(duel.limits.cost))
+        numbers = [message.n for message in dropped]
+        return await summary.summarise(
+            self._host, ledger, adapter, self._seating.place(seat), seat.name, asked, numbers
+        )
 
 
 def _recipe(
@@ -127,13 +154,9 @@ def _recipe(
     return recipe
 
 
-def _told(seat: Seat, duel: Duel, fit: window.Fit, size: int | None) -> dict[str, Any]:
-    return {
-        "seat": seat.name,
-        "strategy": duel.context.strategy,
-        "kept": fit.cut.keep,
-        "dropped": fit.cut.drop,
-        "tokens": fit.tokens,
-        "window": size,
-        "exact": fit.exact,
-    }
+def _forgotten(said: Sequence[Said], seat: str, memory: int | None) -> int:
+    """How many of the oldest messages a seat with so short a memory is not sent: never what it has not answered yet."""
+    if memory is None:
+        return 0
+    answered = max((place + 1 for place, message in enumerate(said) if message.author == seat), default=0)
+    return max(0, min(len(said) - memory, answered))

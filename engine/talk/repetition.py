@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ MEMORY = 20
 """Earlier turns of the seat that a turn is compared with."""
 
 
+@functools.lru_cache(maxsize=64)
 def shingles(text: str) -> frozenset[tuple[str, ...]]:
     """The word trigrams of a text, lower case without punctuation; a shorter text is one gram of all its words."""
     words = re.findall(r"\w+", text.casefold())
@@ -18,19 +20,27 @@ def shingles(text: str) -> frozenset[tuple[str, ...]]:
 
 
 def repeated(text: str, earlier: Sequence[str]) -> float:
-    """The largest share of the text's trigrams that one of the last MEMORY `earlier` texts had, 0 to 1."""
+    """The largest share of the text's trigrams that one of the last MEMORY `earlier` texts had, 0 to 1.
+
+    A text without words repeats another one without.
+    """
     own = shingles(text)
-    if not own:
-        return 0.0
-    return max((len(own & shingles(old)) / len(own) for old in earlier[-MEMORY:]), default=0.0)
+    return max((_share(own, shingles(old)) for old in earlier[-MEMORY:]), default=0.0)
 
 
 def looping(spoken: Sequence[tuple[str, str]], threshold: float, turns: int) -> tuple[bool, float]:
-    """Whether each of the last `turns` (seat, text) repeats an earlier turn of its seat, and the smallest share."""
+    """Whether each of the last `turns` (seat, text) repeats an earlier turn of its seat, and the smallest share
+    (of those looked at: one below the threshold settles it)."""
     if len(spoken) <= turns:
         return False, 0.0
-    shares = []
-    for index in range(len(spoken) - turns, len(spoken)):
+    least = 1.0
+    for index in range(len(spoken) - 1, len(spoken) - turns - 1, -1):
         seat, text = spoken[index]
-        shares.append(repeated(text, [said for who, said in spoken[:index] if who == seat]))
-    return min(shares) >= threshold, min(shares)
+        least = min(least, repeated(text, [said for who, said in spoken[:index] if who == seat]))
+        if least < threshold:
+            return False, least
+    return True, least
+
+
+def _share(own: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...]]) -> float:
+    return len(own & other) / len(own) if own else float(not other)

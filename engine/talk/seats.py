@@ -8,10 +8,11 @@ from typing import Any
 
 from engine.providers import prices, registry
 from engine.providers.endpoint import Endpoint
-from engine.providers.protocol import Adapter, ProviderError, Usage
+from engine.providers.protocol import OPTIONS, Adapter, Model, ProviderError, Usage
 from engine.settings.errors import UsageError, nearest
 from engine.talk.spec import Duel, Seat
 
+_WHOLE = frozenset({"top_k", "max_tokens", "seed", "num_ctx", "dry_allowed_length"})
 PATIENCE = 5.0
 """Seconds for the check of all seats before a run is written down."""
 
@@ -24,7 +25,7 @@ class Seating:
         self._on_wait = on_wait
         self._adapters: dict[str, Adapter] = {}
         self._places: dict[str, Endpoint] = {}
-        self._windows: dict[str, int | None] = {}
+        self._models: dict[str, Model] = {}
 
     def adapter(self, seat: Seat) -> tuple[Adapter, str]:
         """The seat's adapter and the model's name there. Raises UsageError."""
@@ -51,17 +52,23 @@ class Seating:
 
     async def window(self, seat: Seat, options: dict[str, Any]) -> int | None:
         """Tokens of context: the seat's own setting, what the server was told to use, or what the provider says."""
-        known = seat.window or options.get("num_ctx")
-        if known:
-            return int(known)
+        known = [int(size) for size in (seat.window, options.get("num_ctx")) if size]
+        return min(known) if known else (await self._model(seat)).window
+
+    async def memory(self, seat: Seat) -> int | None:
+        """How many of the latest messages the seat is sent, None for all that fit."""
+        return (await self._model(seat)).memory if seat.memory is None else seat.memory or None
+
+    async def _model(self, seat: Seat) -> Model:
+        """What the provider says of the seat's model, asked once."""
         name = seat.model or ""
-        if name not in self._windows:
+        if name not in self._models:
             adapter, model = self.adapter(seat)
             try:
-                self._windows[name] = (await adapter.check(model)).window
+                self._models[name] = await adapter.check(model)
             except ProviderError:
-                return None  # the call that follows says what is wrong
-        return self._windows[name]
+                return Model(model)  # the call that follows says what is wrong
+        return self._models[name]
 
     async def close(self) -> None:
         await asyncio.gather(*(adapter.close() for adapter in self._adapters.values()))
@@ -72,7 +79,7 @@ async def check(duel: Duel) -> None:
     seating = Seating()
     try:
         for seat in duel.seats:
-            _check_options(seating, duel, seat)
+            check_options(seating, seat)
         async with asyncio.timeout(PATIENCE + 1):
             await asyncio.gather(*(_check_model(seating, duel, seat) for seat in duel.seats))
     except TimeoutError:
@@ -82,28 +89,44 @@ async def check(duel: Duel) -> None:
         await seating.close()
 
 
-def _check_options(seating: Seating, duel: Duel, seat: Seat) -> None:
+def check_options(seating: Seating, seat: Seat) -> None:
+    """Whether the seat's provider honours its options, and each has a value of its kind. Raises UsageError."""
     if not seat.model:
         return
+    guest = seat.guest.options if seat.guest else {}
     try:
         adapter, model = seating.adapter(seat)
         known = adapter.honours.options
-        for source, options in (("", seat.options), ("the persona's ", seat.guest.options if seat.guest else {})):
-            for key in options:
+        for source, options in (("", seat.options), ("the persona's ", guest)):
+            for key, value in options.items():
                 if key not in known:
                     raise UsageError(f"{source}options.{key}: {seat.model} does not honour it; {nearest(key, known)}")
+                if value is not None and (kind := _kind(key, value)):
+                    raise UsageError(f"{source}options.{key}: must be {kind}, not {value!r}")
         adapter.defaults(model)
-    except ProviderError as error:
+    except (ProviderError, UsageError) as error:
         raise UsageError(f"seat {seat.name}: {error}") from None
-    except UsageError as error:
-        raise UsageError(f"seat {seat.name}: {error}") from None
+
+
+def _kind(key: str, value: Any) -> str:
+    """What an option of that name must be, where `value` is not."""
+    if key == "stop":
+        right = isinstance(value, list) and all(isinstance(item, str) and item for item in value)
+        return "" if right else 'a list of texts, such as ["END"]'
+    if key not in OPTIONS or key == "think":
+        return ""
+    whole = key in _WHOLE
+    number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if number and not (key == "max_tokens" and value < 1):
+        return ""
+    return "a whole number" + (" from 1 up" if key == "max_tokens" else "") if whole else "a number"
 
 
 async def _check_model(seating: Seating, duel: Duel, seat: Seat) -> None:
     if seat.human or not seat.model:
         return
     adapter, model = seating.adapter(seat)
-    if duel.limits.cost is not None and await prices.cost(*registry.split(seat.model), Usage(1, 1)) is None:
+    if duel.limits.cost and await prices.cost(*registry.split(seat.model), Usage(1, 1)) is None:
         raise UsageError(
             f"seat {seat.name}: limits.cost needs the price of {seat.model}; add it to prices.yml, or use limits.tokens"
         )

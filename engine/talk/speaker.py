@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from engine.providers import prices, registry, retry
+from engine.providers import retry
 from engine.providers.endpoint import Endpoint
 from engine.providers.protocol import (
     Adapter,
@@ -24,23 +24,15 @@ from engine.providers.protocol import (
     Truncated,
     Usage,
 )
-from engine.record import allowances, calls, events, turns
-from engine.record.allowances import Allowance
+from engine.record import allowances, events, turns
 from engine.record.events import Kind
 from engine.record.redact import StreamScrubber
 from engine.runs.host import Host
 from engine.talk import sentences
+from engine.talk.ledger import Ledger, Recipe
 
 FLUSH = 0.05
 """Seconds that streamed text waits for its commit at most."""
-
-
-class LimitReached(Exception):
-    """A call was not begun: an allowance has no room for it."""
-
-    def __init__(self, allowance: Allowance) -> None:
-        super().__init__(allowance.unit)
-        self.allowance = allowance
 
 
 @dataclass(slots=True)
@@ -54,13 +46,12 @@ class Order:
     adapter: Adapter
     place: Endpoint
     request: Request
-    recipe: Callable[[sqlite3.Connection], dict[str, Any]]
-    """Records the request's content and gives it as numbers; see engine.talk.view.rebuild."""
+    recipe: Recipe
+    """See engine.talk.view.rebuild."""
+    ledger: Ledger
     prompt_tokens: int
     head: int | None
     whole_sentences: bool
-    priced: bool
-    """Whether the run has a limit in money, so that every call reserves its estimated cost."""
 
 
 class Speaker:
@@ -81,7 +72,8 @@ class Speaker:
         self._on_finish = on_finish
         """Called in the transaction that finishes the turn."""
         self.row = row
-        self._began = time.monotonic()
+        self._came = self._began = time.monotonic()
+        """When the turn began, and when the attempt in progress did."""
         self._text: list[str] = []
         self._thought: list[str] = []
         self._scrub = (StreamScrubber(), StreamScrubber())
@@ -89,7 +81,6 @@ class Speaker:
         self._progress: Progress | None = None
         self._wake = asyncio.Event()
         self._call = 0
-        self._attempt = 0
         self._first: float | None = None
         self._usage: Usage | None = None
 
@@ -137,12 +128,13 @@ class Speaker:
 
     async def settle(self, error: str) -> None:
         """Close the call of a turn that was cut or failed, at what is known of its use."""
-        spent, row = await self._spent(), self.row
+        spent, row = await self._order.ledger.spent(self._usage), self.row
 
         def close(db: sqlite3.Connection) -> None:
             for call in calls.of_turn(db, row):
                 if call.ended is None:
-                    self._end_call(db, call.n, spent, None, None, error)
+                    self._order.ledger.end(db, call.n, spent, first=self._first, error=error)
+            self._spend_time(db)
 
         await self._host.commit(close)
 
@@ -218,17 +210,17 @@ class Speaker:
         self._release()
         await self._flush()
         order, run, row = self._order, self._host.run.n, self.row
-        spent = await self._spent()
+        spent = await order.ledger.spent(self._usage)
         call = self._call
         shown = bool("".join(self._text) or "".join(self._thought))
 
         def write(db: sqlite3.Connection) -> int:
-            self._end_call(db, call, spent, None, None, str(error))
+            order.ledger.end(db, call, spent, first=self._first, error=str(error))
             data = {"seat": order.seat, "attempt": attempt, "wait": round(wait, 2), "error": str(error)}
             events.append(db, run, Kind.CALL_RETRIED, f"turn/{order.seq}", data)
             if not shown:
                 return row
-            turns.keep_partial(db, run, row, order.head, "retry")
+            turns.keep_partial(db, run, row, order.head, "error")
             return turns.open_turn(db, run, order.seq, order.seat, order.persona, order.model)
 
         self.row = await self._host.commit(write)
@@ -240,68 +232,33 @@ class Speaker:
             await self._show(order.request.prefill, "")
 
     async def _begin_call(self, attempt: int) -> None:
-        order, run, row = self._order, self._host.run.n, self.row
-        tokens = order.prompt_tokens + int(order.request.options.get("max_tokens", 0) or 0)
-        wanted = {"tokens": float(tokens)}
-        if order.priced:
-            wanted["cost"] = await self._cost(Usage(order.prompt_tokens, tokens - order.prompt_tokens)) or 0.0
-
-        def write(db: sqlite3.Connection) -> int | Allowance:
-            call = calls.begin(db, run, row, "turn", order.seat, order.model, order.recipe(db), attempt)
-            for unit, node in allowances.of_run(db, run).items():
-                if unit in wanted and (full := allowances.reserve(db, node.n, call, wanted[unit])):
-                    allowances.settle(db, call, {})
-                    calls.end(db, call, error=f"limit: {unit}")
-                    return full
-            return call
-
-        outcome = await self._host.commit(write)
-        if isinstance(outcome, Allowance):
-            raise LimitReached(outcome)
-        self._call, self._attempt = outcome, attempt
+        order = self._order
+        answer = int(order.request.options.get("max_tokens") or 0)
+        self._call = await order.ledger.begin(
+            self.row, "turn", order.seat, order.recipe, attempt, order.prompt_tokens, answer
+        )
 
     async def _finish(self, stop: StopReason) -> str:
         order, run, row, call = self._order, self._host.run.n, self.row, self._call
-        spent = await self._spent()
+        spent = await order.ledger.spent(self._usage)
         self._release()
         last = self._piece()
         text, thinking = "".join(self._text).strip(), "".join(self._thought).strip()
         if stop is StopReason.LENGTH and order.whole_sentences:
             text = sentences.trim_to_sentence(text)
-        elapsed = time.monotonic() - self._began
 
         def write(db: sqlite3.Connection) -> None:
             message = turns.finish(db, run, row, order.head, text, thinking, stop, last=last)
-            self._end_call(db, call, spent, message, stop, None)
-            nodes = allowances.of_run(db, run)
-            allowances.spend(db, nodes["turns"].n, 1)
-            allowances.spend(db, nodes["minutes"].n, elapsed / 60)
+            order.ledger.end(db, call, spent, answer=message, first=self._first, stop=stop)
+            self._spend_time(db)
             self._on_finish(db)
 
         await self._host.commit(write)
         return text
 
-    def _end_call(
-        self,
-        db: sqlite3.Connection,
-        call: int,
-        spent: tuple[tuple[int, int, int, int] | None, float | None],
-        answer: int | None,
-        stop: str | None,
-        error: str | None,
-    ) -> None:
-        tokens, cost = spent
-        calls.end(db, call, answer=answer, tokens=tokens, cost=cost, first=self._first, stop=stop, error=error)
-        allowances.settle(db, call, {"tokens": float(sum(tokens[:2])) if tokens else 0.0, "cost": cost or 0.0})
-
-    async def _spent(self) -> tuple[tuple[int, int, int, int] | None, float | None]:
-        usage = self._usage
-        if usage is None:
-            return None, None
-        return (usage.prompt, usage.answer, usage.thinking, usage.cached), await self._cost(usage)
-
-    async def _cost(self, usage: Usage) -> float | None:
-        return await prices.cost(*registry.split(self._order.model), usage)
+    def _spend_time(self, db: sqlite3.Connection) -> None:
+        node = allowances.of_run(db, self._host.run.n)["minutes"]
+        allowances.spend(db, node.n, (time.monotonic() - self._came) / 60)
 
     async def _note(self, kind: Kind, data: dict[str, Any]) -> None:
         run, seq = self._host.run.n, self._order.seq

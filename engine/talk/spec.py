@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import reprlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,9 @@ from engine.talk import personas, rules
 from engine.talk.personas import Persona
 from engine.talk.rules import Rules
 
-_STRICT = ConfigDict(extra="forbid", strict=True)
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, str_strip_whitespace=True)
+_NAME = 32
+"""Characters a seat's name may have."""
 
 
 class Guest(BaseModel):
@@ -34,7 +37,7 @@ class Guest(BaseModel):
 
 class Seat(BaseModel):
     model_config = _STRICT
-    name: str = Field("", max_length=32)
+    name: str = Field("", max_length=_NAME)
     """How the seat is called; the persona's name where it is not given."""
     persona: str = Field(min_length=1)
     model: str | None = None
@@ -45,19 +48,40 @@ class Seat(BaseModel):
     """A human speaks for this seat."""
     window: int | None = Field(None, ge=256)
     """Context in tokens, where the provider does not say or less is wanted."""
+    memory: int | None = Field(None, ge=0)
+    """How many of the latest messages are sent, beside all that is new to the seat; 0 is all that fit. The model's own
+    measure where it is not given."""
     examples: bool | None = None
     """Whether the persona's examples are sent as earlier turns; only to local models unless it is said."""
     whole_sentences: bool | None = None
     """Whether an answer cut by max_tokens ends at its last whole sentence; only for local models unless it is said."""
     guest: Guest | None = None
 
+    @property
+    def is_local(self) -> bool:
+        return (self.model or "").startswith("local/")
+
+    @property
+    def sends_examples(self) -> bool:
+        return self.is_local if self.examples is None else self.examples
+
+    @property
+    def ends_whole(self) -> bool:
+        return self.is_local if self.whole_sentences is None else self.whole_sentences
+
 
 class Limits(BaseModel):
+    """What ends a run; 0 is unlimited."""
+
     model_config = _STRICT
     turns: int = Field(20, ge=0)
-    tokens: int | None = Field(None, gt=0)
-    cost: float | None = Field(None, gt=0, strict=False)
-    minutes: float | None = Field(None, gt=0, strict=False)
+    tokens: int | None = Field(None, ge=0)
+    cost: float | None = Field(None, ge=0, strict=False)
+    minutes: float | None = Field(None, ge=0, strict=False)
+
+    def caps(self) -> dict[str, float | None]:
+        """The allowance of each unit, None where there is no limit."""
+        return {unit: value or None for unit, value in self.model_dump().items()}
 
 
 class Context(BaseModel):
@@ -104,6 +128,9 @@ class Duel(BaseModel):
         return self.seats[1] if self.seats[0].name == name else self.seats[0]
 
 
+HUMAN = "you"
+"""The author of notes, and so no name for a seat."""
+
 _MODELS: dict[str, type[BaseModel]] = {
     "seats": Seat,
     "limits": Limits,
@@ -146,14 +173,14 @@ def _complete(duel: Duel, seat: Seat) -> None:
             raise UsageError(f"persona: {error}") from None
         seat.guest = _guest(persona, seat.persona, prompt)
     seat.model = seat.model or seat.guest.model
-    seat.name = seat.name or seat.guest.name
+    seat.name = seat.name or seat.guest.name[:_NAME].strip()
+    if seat.name.casefold() == HUMAN:
+        raise UsageError(f"name: {seat.name!r} is what you are called when you speak to both; choose another")
     if not seat.model and not seat.human:
         raise UsageError(f"model: missing, and the persona {seat.persona} prefers none; add model: PROVIDER/MODEL")
     provider, _, model = (seat.model or "").partition("/")
     if model and provider in ("local", "scripted") and Path(model).is_file():
         seat.model = f"{provider}/{Path(model).absolute()}"  # a host has no working directory of the user's
-    seat.examples = provider == "local" if seat.examples is None else seat.examples
-    seat.whole_sentences = provider == "local" if seat.whole_sentences is None else seat.whole_sentences
 
 
 def _guest(persona: Persona, slug: str, prompt: str) -> Guest:
@@ -173,15 +200,15 @@ def _tell_apart(duel: Duel) -> None:
     """Two seats of one name get numbers."""
     first, second = duel.seats
     if first.name.casefold() == second.name.casefold():
-        first.name, second.name = f"{first.name} 1", f"{second.name} 2"
+        name = first.name[: _NAME - 2].strip()
+        first.name, second.name = f"{name} 1", f"{name} 2"
 
 
 def _named(duel: Duel, name: str) -> Seat:
     """The seat by its name or by its persona's."""
-    for seat in duel.seats:
-        if seat.persona.casefold() == name.casefold():
-            return seat
-    return duel.seat(name)
+    named = [seat for seat in duel.seats if seat.name.casefold() == name.strip().casefold()]
+    named += [seat for seat in duel.seats if seat.persona.casefold() == name.strip().casefold()]
+    return named[0] if named else duel.seat(name)
 
 
 def _line(error: ValidationError) -> str:
@@ -195,4 +222,6 @@ def _line(error: ValidationError) -> str:
         return f"{spot}: unknown key; {nearest(path[-1], known)}"
     if first["type"] == "missing":
         return f"{spot}: missing"
-    return f"{spot}: {first['msg']}, got {first['input']!r}"
+    if first["type"] in ("too_short", "too_long") and path == ["seats"]:
+        return f"seats: a duel has two seats, not {len(first['input'])}"
+    return f"{spot}: {first['msg']}, got {reprlib.repr(first['input'])}"

@@ -6,22 +6,21 @@ import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from engine.providers import registry
 from engine.record import asks, commands, events, runs, turns
 from engine.record.commands import Command
 from engine.record.events import Kind
-from engine.record.turns import State
 from engine.runs import edits
 from engine.runs.host import Refused
 from engine.settings import layers
 from engine.settings.errors import UsageError
-from engine.talk import spec
-from engine.talk.view import HUMAN
+from engine.talk import control_words, seats, spec
+from engine.talk.control_words import Word
+from engine.talk.spec import HUMAN
 
 if TYPE_CHECKING:
     from engine.talk.duel import Duel
 
-_SEAT_KEYS = frozenset({"model", "persona", "options", "human", "window", "examples", "whole_sentences"})
+_SEAT_KEYS = frozenset({"model", "persona", "options", "human", "window", "memory", "examples", "whole_sentences"})
 
 
 class Steering:
@@ -68,9 +67,8 @@ class Steering:
                 raise UsageError(f"{key}: a seat has no such key; known: {', '.join(sorted(_SEAT_KEYS))}")
             layers.put(data, f"seats.{number}.{key}", value, f"seat {seat.name}")
         new = spec.validate(data, f"seat {seat.name}")
-        model = new.seats[number].model
-        if model:
-            registry.endpoint(registry.split(model)[0])
+        if changes.keys() != {"human"}:
+            seats.check_options(duel.seating, new.seats[number])
 
         def write(db: sqlite3.Connection) -> None:
             if command:
@@ -79,7 +77,7 @@ class Steering:
             events.append(db, self._n, Kind.SEAT_CHANGED, f"seat/{seat.name}", told)
 
         await self._host.change_spec(new.model_dump(mode="json"), {f"seats.{number}": changes}, write)
-        duel.seat_changed(new, seat.name)
+        duel.changed(new)
 
     async def _take(self, command: Command, effect: Callable[[sqlite3.Connection], object] | None = None) -> None:
         def write(db: sqlite3.Connection) -> None:
@@ -98,7 +96,7 @@ class Steering:
             await self._take(command, lambda db: self._words_for(db, seat.name, text, command.who))
         else:
             await self._take(command, lambda db: self._queue(db, text, command.who))
-        if command.args.get("now"):
+        if command.args.get("now") or control_words.parse(text).has(Word.STOP):
             self._duel.cut("say")
 
     def _words_for(self, db: sqlite3.Connection, seat: str, text: str, who: str) -> None:
@@ -115,9 +113,9 @@ class Steering:
         async with self._duel.lock:
             if self._duel.speaking:
                 await self._take(command)
-                self._duel.cut("skip")
             else:
                 await self._take(command, self._duel.skip_next)
+            self._duel.cut("skip")
 
     async def _retry(self, command: Command) -> None:
         if await self._answers_fault(command):
@@ -125,20 +123,14 @@ class Steering:
         duel = self._duel
         async with duel.lock:
             if duel.speaking:
+                last = duel.table.seq
                 await self._take(command)
+                await duel.cut_and_wait("retry")
+                if duel.table.seq > last:  # it was finished before it could be cut
+                    await self._host.commit(duel.redo_last)
+            else:
+                await self._take(command, duel.redo_last)
                 duel.cut("retry")
-                return
-            last = await self._host.commit(lambda db: turns.get(db, self._n, duel.table.seq))
-            if last is None or last.n not in duel.table.own:
-                raise Refused("there is no turn of this run to redo yet")
-            if last.state is State.SKIPPED:
-                raise Refused("the last turn was skipped; say something, or let the next seat speak")
-
-            def replace(db: sqlite3.Connection) -> None:
-                turns.replace(db, self._n, last.n, "retry")
-                duel.table.load(db)
-
-            await self._take(command, replace)
 
     async def _answers_fault(self, command: Command) -> bool:
         """A skip or retry while the run asks what to do after a fault is the answer."""
@@ -161,10 +153,13 @@ class Steering:
             await duel.cut_and_wait("edit")
 
             def edit(db: sqlite3.Connection) -> None:
+                if seq != duel.table.seq:
+                    raise Refused(f"turn {seq} is no longer the last; edit it again to fork there")
                 edits.rewrite(db, runs.get(db, self._n), seq, text)
                 duel.table.load(db)
 
             await self._take(command, edit)
+            duel.changed()
 
     async def _hand_over(self, command: Command) -> None:
         taken = command.verb == "take"

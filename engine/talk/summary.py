@@ -6,17 +6,20 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import aclosing
+from typing import Any
 
-from engine.providers import prices, registry, retry
+from engine.providers import retry
 from engine.providers.endpoint import Endpoint
 from engine.providers.protocol import Adapter, Message, Request, Text, Usage
-from engine.record import calls, content
+from engine.record import content
 from engine.record.content import Said
 from engine.runs.host import Host
 from engine.talk import control_words
-from engine.talk.spec import Seat
+from engine.talk.ledger import Ledger, LimitReached
 
 PURPOSE = "summary"
+ANSWER = 200
+"""Tokens a summary may have."""
 _INSTRUCTION = (
     "You keep the notes of a conversation. Write one paragraph of at most 120 words that says what was talked about,"
     " what each speaker claimed and what is still open. Write only the paragraph."
@@ -36,54 +39,56 @@ def find(db: sqlite3.Connection, run: int, dropped: Sequence[int]) -> str | None
     return None
 
 
-async def summarise(
-    host: Host,
-    adapter: Adapter,
-    place: Endpoint,
-    model: str,
-    seat: Seat,
-    options: dict[str, object],
-    dropped: Sequence[Said],
-    before: str,
-) -> str:
-    """The summary of `before` and the dropped messages. Raises ProviderError."""
+def request(model: str, slot: str, options: dict[str, Any], dropped: Sequence[Said], before: str) -> Request:
+    """What asks a model for the summary of `before` and the dropped messages."""
     talk = "\n\n".join(f"{message.author}: {control_words.parse(message.text).text}" for message in dropped)
     earlier = f"Notes so far:\n{before}\n\n" if before else ""
-    request = Request(
+    return Request(
         model,
         [Message("system", _INSTRUCTION), Message("user", f"{earlier}The conversation goes on:\n{talk}")],
-        {**options, "max_tokens": 200},
-        slot=f"{host.run.id}/{PURPOSE}",
+        {key: value for key, value in options.items() if key != "stop"} | {"max_tokens": ANSWER},
+        slot=f"{slot}/{PURPOSE}",
     )
-    name = seat.model or ""
 
-    def begin(db: sqlite3.Connection) -> int:
-        recipe = {"dropped": [message.n for message in dropped], "before": content.put_body(db, before)}
-        return calls.begin(db, host.run.n, None, PURPOSE, seat.name, name, recipe, 1)
 
-    call = await host.commit(begin)
-    text, usage = "", None
+async def summarise(
+    host: Host, ledger: Ledger, adapter: Adapter, place: Endpoint, seat: str, asked: Request, dropped: Sequence[int]
+) -> str:
+    """The answer to `asked`, each attempt a row of the record. Raises ProviderError, LimitReached."""
+    attempt, call, text, usage = 1, 0, "", None
+    prompt = (await adapter.count(asked)).tokens
+
+    def recipe(db: sqlite3.Connection) -> dict[str, Any]:
+        return {"dropped": list(dropped), "asked": content.put_body(db, asked.messages[-1].content)}
+
+    async def end(error: str | None) -> None:
+        spent, answer = await ledger.spent(usage), text.strip()
+
+        def write(db: sqlite3.Connection) -> None:
+            if error:
+                ledger.end(db, call, spent, error=error)
+            else:
+                ledger.end(db, call, spent, answer=content.put_message(db, None, PURPOSE, answer), stop="end")
+
+        await host.commit(write)
+
+    call = await ledger.begin(None, PURPOSE, seat, recipe, attempt, prompt, ANSWER)
     try:
-        stream = retry.stream_with_retries(adapter, request, retry.Policy(), place)
-        async with aclosing(stream):
+        async with aclosing(retry.stream_with_retries(adapter, asked, retry.Policy(), place)) as stream:
             async for delta in stream:
                 match delta:
                     case Text(piece):
                         text += piece
-                    case retry.Retrying():
-                        text, usage = "", None
                     case Usage():
                         usage = delta
-    except BaseException as error:
-        reason = str(error) or "stopped"
-        await host.commit(lambda db: calls.end(db, call, error=reason))
+                    case retry.Retrying(attempt, _, error):
+                        await end(str(error))
+                        text, usage = "", None
+                        call = await ledger.begin(None, PURPOSE, seat, recipe, attempt, prompt, ANSWER)
+    except LimitReached:
         raise
-    cost = await prices.cost(*registry.split(name), usage) if usage else None
-    tokens = (usage.prompt, usage.answer, usage.thinking, usage.cached) if usage else None
-
-    def end(db: sqlite3.Connection) -> None:
-        answer = content.put_message(db, None, PURPOSE, text.strip())
-        calls.end(db, call, answer=answer, tokens=tokens, cost=cost, stop="end")
-
-    await host.commit(end)
+    except BaseException as error:
+        await end(str(error) or "stopped")
+        raise
+    await end(None)
     return text.strip()

@@ -9,7 +9,7 @@ from engine.record.content import Said
 from engine.record.turns import State, Turn
 from engine.talk import control_words
 from engine.talk.control_words import Word
-from engine.talk.view import HUMAN
+from engine.talk.spec import HUMAN
 
 
 class Table:
@@ -18,7 +18,7 @@ class Table:
     def __init__(self, run: int) -> None:
         self._run = run
         self._ignored = 0
-        """Endings up to this turn do not count: the run was asked to go on after them."""
+        """Endings up to this row do not count: the run was asked to go on after them, or forked there."""
         self.seq = 0
         """Number of the last turn that counts."""
         self.head: int | None = None
@@ -38,9 +38,10 @@ class Table:
         """Whether a turn was finished since the last look."""
         self._farewell: str | None = None
 
-    def load(self, db: sqlite3.Connection, ignore_endings: bool = False) -> None:
+    def load(self, db: sqlite3.Connection, ignore_endings: bool = False, anew: bool = False) -> None:
+        """`anew` reads everything, `ignore_endings` forgets who has ended the talk so far."""
         run = runs.get(db, self._run)
-        if self._grow(db, run):
+        if not anew and self._grow(db, run):
             return
         listed = turns.listing(db, self._run)
         counted = [turn for turn in listed if turn.role == "turn" and turn.state in (State.FINISHED, State.SKIPPED)]
@@ -49,14 +50,14 @@ class Table:
         self.spoken = [(turn.seat, turn.text) for turn in counted if turn.state is State.FINISHED]
         self.last_seat = counted[-1].seat if counted else None
         self.own = {row[0] for row in db.execute("SELECT n FROM turn WHERE run = ? AND role = 'turn'", (self._run,))}
-        self.retries = sum(
-            turn.state is State.REPLACED and turn.stop != "edit" and turn.seq == self.seq + 1 for turn in listed
-        )
+        self.retries = sum(turn.seq == self.seq + 1 and _redone(turn) for turn in listed)
         last = listed[-1] if listed else None
         crashed = last is not None and last.state is State.PARTIAL and last.stop == "crash" and last.seq == self.seq + 1
-        self.broken = last.text if crashed and last else None
-        if ignore_endings:
-            self._ignored = self.seq
+        self.broken = last.text.rstrip() or None if crashed and last else None
+        if ignore_endings and last:
+            self._ignored = last.n
+        _, *above = runs.lineage(db, self._run)
+        self._ignored = max(self._ignored, above[0][1] or 0 if above else 0)
         self._endings(listed)
         self.fresh = not ignore_endings and bool(counted)
 
@@ -83,7 +84,7 @@ class Table:
     def _endings(self, listed: list[Turn]) -> None:
         self.ended, self._farewell = None, None
         for turn in listed:
-            if turn.state is State.FINISHED and turn.role in ("turn", "note") and turn.seq > self._ignored:
+            if turn.state is State.FINISHED and turn.role in ("turn", "note") and turn.n > self._ignored:
                 self._hear(turn)
 
     def _hear(self, turn: Turn) -> None:
@@ -99,3 +100,9 @@ class Table:
             self.ended = (Word.BYE, self._farewell)
         elif words.has(Word.BYE):
             self._farewell = who
+
+
+def _redone(turn: Turn) -> bool:
+    """Whether a human had this turn of a model said again."""
+    cut = turn.state is State.PARTIAL and turn.stop == "retry"
+    return cut or (turn.state is State.REPLACED and turn.stop != "edit")

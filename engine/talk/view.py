@@ -16,10 +16,8 @@ from engine.record import content
 from engine.record.content import Said
 from engine.talk import control_words
 from engine.talk.control_words import Word
-from engine.talk.spec import Duel, Seat
+from engine.talk.spec import HUMAN, Duel, Seat
 
-HUMAN = "you"
-"""The author of notes."""
 NOTE = "[A human listener says to you both: {text}]"
 SUMMARY = "[Earlier in this conversation: {text}]"
 SILENCE = "…"
@@ -43,8 +41,10 @@ class Frame:
         plain = duel.rules == "none"
         other = duel.other(seat.name).name
         start = control_words.parse(duel.start)
-        said = control_words.spoken(Word.START, other) if plain and start.words == (Word.START,) else duel.start
-        examples = tuple((pair[0], pair[1]) for pair in seat.guest.examples) if seat.examples else ()
+        said = duel.start
+        if plain and start.has(Word.START):
+            said = start.text or control_words.spoken(Word.START, other)
+        examples = tuple((pair[0], pair[1]) for pair in seat.guest.examples) if seat.sends_examples else ()
         return cls(seat.name, other, seat.guest.prompt, examples, said)
 
 
@@ -69,6 +69,8 @@ def messages(frame: Frame, said: Sequence[Said], cut: Cut = Cut()) -> list[Messa
         _add(talk, "assistant" if own else "user", _heard(message, frame, own))
     if not talk or talk[0][0] == "assistant":
         talk.insert(0, ("user", frame.start))
+    if talk[-1][0] == "assistant":  # the other's turn was skipped
+        talk.append(("user", SILENCE))
     found = [Message("system", frame.system)] if frame.system else []
     for user, assistant in frame.examples:
         found += [Message("user", user), Message("assistant", assistant)]

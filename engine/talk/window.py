@@ -59,9 +59,16 @@ async def fit(
     """
     whole = messages(frame, said)
     tokens = estimate.estimate(name, whole)
-    budget = (window or 0) - int(request.options.get("max_tokens", RESERVE)) - len(request.prefill)
-    if window is None or tokens <= budget:
+    answer = int(request.options.get("max_tokens") or RESERVE)
+    budget = (window or 0) - answer - estimate.size([Message("assistant", request.prefill)])
+    surely = _at_most(whole) if adapter.honours.exact_count else tokens
+    if window is None or surely <= budget:
         return Fit(whole, Cut(), tokens, False)
+    if budget <= 0:
+        raise ContextFullError(
+            f"an answer of {answer} tokens leaves no room in the {window} that {name} takes;"
+            " lower options.max_tokens, or choose a model with a larger window"
+        )
 
     async def attempt(drop: int) -> Fit | int:
         summary = ""
@@ -75,6 +82,8 @@ async def fit(
         )
         return Fit(candidate, cut, count.tokens, count.exact) if count.tokens <= budget else count.tokens
 
+    most = max(len(said) - OPENING - 1, 0)
+    before = min(before - before % BLOCK, most)
     first = await attempt(before)
     if isinstance(first, Fit):
         return first
@@ -83,7 +92,6 @@ async def fit(
             f"the conversation has {first} tokens, {name} takes {budget} beside its answer;"
             " choose a model with a larger window, or context.strategy: drop-oldest"
         )
-    most = max(len(said) - OPENING - 1, 0)
     steps = [*range((before // BLOCK + 1) * BLOCK, most, BLOCK), most]
     best: Fit | None = None
     low, high = 0, len(steps) - 1
@@ -100,3 +108,8 @@ async def fit(
             " choose a model with a larger window or a shorter persona"
         )
     return best
+
+
+def _at_most(whole: Sequence[Message]) -> int:
+    """Tokens that the messages have at most: no token is shorter than a byte."""
+    return estimate.size(whole) + estimate.PER_MESSAGE * len(whole)

@@ -1,0 +1,92 @@
+"""The rows of a model's calls and what they cost the run: reserved before a call, settled when its row ends."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from engine.providers import prices, registry
+from engine.providers.protocol import Usage
+from engine.record import allowances, calls
+from engine.record.allowances import Allowance
+from engine.runs.host import Host
+
+Recipe = Callable[[sqlite3.Connection], dict[str, Any]]
+"""Records a request's content and gives it as numbers."""
+
+
+class LimitReached(Exception):
+    """A call was not begun: an allowance has no room for it."""
+
+    def __init__(self, allowance: Allowance) -> None:
+        super().__init__(allowance.unit)
+        self.allowance = allowance
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a call used: (prompt, answer, thinking, cached) tokens as the provider counted them, US dollars."""
+
+    tokens: tuple[int, int, int, int] | None = None
+    cost: float | None = None
+
+
+class Ledger:
+    """The calls of one run to one model. `priced`: the run has a limit in money, so that each call reserves its cost."""
+
+    def __init__(self, host: Host, model: str, priced: bool) -> None:
+        self._host = host
+        self._model = model
+        self._priced = priced
+
+    async def begin(
+        self, turn: int | None, purpose: str, seat: str, recipe: Recipe, attempt: int, prompt: int, answer: int
+    ) -> int:
+        """Begin a call that may use so many tokens; returns its row. Raises LimitReached."""
+        run = self._host.run.n
+        wanted = {"tokens": float(prompt + answer)}
+        if self._priced:
+            wanted["cost"] = await self._cost(Usage(prompt, answer)) or 0.0
+
+        def write(db: sqlite3.Connection) -> int | Allowance:
+            call = calls.begin(db, run, turn, purpose, seat, self._model, recipe(db), attempt)
+            for unit, node in allowances.of_run(db, run).items():
+                if unit in wanted and (full := allowances.reserve(db, node.n, call, wanted[unit])):
+                    allowances.settle(db, call, {})
+                    calls.end(db, call, error=f"limit: {unit}")
+                    return full
+            return call
+
+        outcome = await self._host.commit(write)
+        if isinstance(outcome, Allowance):
+            raise LimitReached(outcome)
+        return outcome
+
+    async def spent(self, usage: Usage | None) -> Spent:
+        if usage is None:
+            return Spent()
+        return Spent((usage.prompt, usage.answer, usage.thinking, usage.cached), await self._cost(usage))
+
+    def end(
+        self,
+        db: sqlite3.Connection,
+        call: int,
+        spent: Spent,
+        *,
+        answer: int | None = None,
+        first: float | None = None,
+        stop: str | None = None,
+        error: str | None = None,
+    ) -> None:
+        """End a call's row. An answer whose use the provider did not say is settled at what was reserved for it."""
+        calls.end(db, call, answer=answer, tokens=spent.tokens, cost=spent.cost, first=first, stop=stop, error=error)
+        if spent.tokens is None and answer is not None:
+            allowances.settle_reserved(db, call)
+        else:
+            tokens = float(sum(spent.tokens[:2])) if spent.tokens else 0.0
+            allowances.settle(db, call, {"tokens": tokens, "cost": spent.cost or 0.0})
+
+    async def _cost(self, usage: Usage) -> float | None:
+        return await prices.cost(*registry.split(self._model), usage)
