@@ -114,7 +114,7 @@ class Conversation:
         rows = reader.turns(self.run, before=self._oldest, limit=limit)
         before = len(self.entries)
         self._read(rows, log.backwards(reader.db, self.run.n, _PLACES, self._walked), limit)
-        self.moved += 1
+        self.moved += len(self.entries) > before
         return len(self.entries) - before
 
     def apply(self, event: Event) -> None:

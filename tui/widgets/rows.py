@@ -142,6 +142,11 @@ class Rows(Widget, can_focus=True):
             )
         return self._look
 
+    def _anchor(self) -> None:
+        """Remember which entry is at the top, so that it stays there when others come above it."""
+        index = self._port.top[0]
+        self._top_order = self.view.entries[index].order if self.view and index < len(self.view.entries) else None
+
     def _remap(self) -> None:
         """Keep the place on screen when entries have come or gone above it."""
         if self.view is None or self.view.moved == self._moved:
@@ -162,7 +167,7 @@ class Rows(Widget, can_focus=True):
         self._port.rows = self.size.height
         self._places = self._port.lines()
         entries = self.view.entries if self.view else []
-        self._top_order = entries[self._places[0][0]].order if self._places else None
+        self._anchor()
         if self._port.follow and entries:
             self._seen = max((entry.order for entry in entries[-8:] if entry.order < WAITING), default=0)
         blank = Strip.blank(look.width, look.palette.said)

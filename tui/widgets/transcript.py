@@ -251,6 +251,7 @@ class Transcript(Explains, Rows):
             if time.monotonic() > deadline:
                 self._goal = reached
                 break
+            self._anchor()
             self._load_older()
         self.post_message(self.Moved())
 
@@ -283,5 +284,6 @@ class Transcript(Explains, Rows):
 
     def _after_moving(self) -> None:
         if self.view and self.view.has_older and self._port.top[0] < 2 and not self._port.follow:
+            self._anchor()
             self._load_older()
         self._update()
