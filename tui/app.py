@@ -182,6 +182,9 @@ class TertuliaApp(App[int], Explains):
             self._duel = DuelPane(lambda: self.feed.reader, time.monotonic)
             self._duel.display = False
             await self.query_one("#panes").mount(self._duel)
+        if self.reader is None:
+            self.feed.look_now()
+            self.tick()
         try:
             self._duel.show(run_id)
         except RecordError as error:
@@ -202,12 +205,9 @@ class TertuliaApp(App[int], Explains):
         pane: Widget = self._runs if number == RUNS or self._duel is None else self._duel
         kept = self._focus.get(number)
         if kept is not None and kept.is_mounted and kept.display:
-            kept.focus()
+            self.screen.set_focus(kept)
         else:
-            self.screen.set_focus(None)
-            first = next((item for item in (pane, *pane.walk_children(Widget)) if item.focusable), None)
-            if first:
-                first.focus()
+            self.screen.set_focus(next((item for item in (pane, *pane.walk_children(Widget)) if item.focusable), None))
         self.refresh_bindings()
         self.tick()
 
@@ -331,7 +331,12 @@ class TertuliaApp(App[int], Explains):
         self.notify(one_line(why), severity="error", timeout=8, markup=False)
 
     def on_key(self, event: events.Key) -> None:
-        """A key that nothing took: say why, where it belongs to a command that is off."""
+        """A key that nothing took: it was typed ahead of a change of focus, or belongs to a command that is off."""
+        focused = self.focused
+        if focused and focused.check_consume_key(event.key, event.character):
+            # It went to what had the focus before the key in front of it moved the focus to where one types.
+            focused.post_message(events.Key(event.key, event.character))
+            return
         for entry in entries(self.screen):
             if entry.off and event.key in entry.keys and entry.id != "app.back":
                 self.notify(entry.off, timeout=3, markup=False)

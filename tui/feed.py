@@ -71,6 +71,10 @@ class Feed:
         except sqlite3.Error as error:  # `changed` runs outside the reader's own translation
             return self._lost(f"{self.database}: {error}")
 
+    def look_now(self) -> None:
+        """Have the next poll look at the file, whenever the last look was."""
+        self._looked = float("-inf")
+
     def close(self) -> None:
         if self.reader:
             self.reader.close()

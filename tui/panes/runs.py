@@ -137,7 +137,8 @@ class RunsPane(Explains, Widget):
             self._empty_state(reader is not None)
             self.list.update()
             self.refresh_bindings()
-        if self._moved:
+        # The preview reads nothing while it is hidden, and has no size before the first layout.
+        if self._moved or (self._glance is None and self.preview.size.width and self.list.current):
             self._moved = False
             if reader:
                 for run in self.list.visible_runs():
@@ -186,7 +187,7 @@ class RunsPane(Explains, Widget):
 
     @on(Input.Submitted, "#filter")
     def _on_filtered(self) -> None:
-        self.list.focus()
+        self.screen.set_focus(self.list)
 
     def why_off(self, action: str) -> str | None:
         """Why a key can do nothing for the run under the cursor, or None."""
@@ -216,7 +217,7 @@ class RunsPane(Explains, Widget):
 
     def action_open(self) -> None:
         if self.query_one("#filter").has_focus:
-            self.list.focus()
+            self.screen.set_focus(self.list)
         run = self.list.current
         if run:
             self.post_message(self.Open(run.id, run.kind))
@@ -230,11 +231,12 @@ class RunsPane(Explains, Widget):
         self.post_message(self.Search())
 
     def action_filter(self) -> None:
-        self.query_one("#filter").focus()
+        # At once, not by a message: what is typed next belongs to the filter, however fast it comes.
+        self.screen.set_focus(self.query_one("#filter"))
 
     def action_back(self) -> None:
         self.query_one("#filter", Input).value = ""
-        self.list.focus()
+        self.screen.set_focus(self.list)
 
     def action_pause(self) -> None:
         run = self._current()

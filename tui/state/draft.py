@@ -30,7 +30,7 @@ class Draft:
                 found[f"persona{number}"] = "choose a guest"
             if not seat.human and not seat.model:
                 found[f"model{number}"] = "choose a model, or sit here yourself"
-            elif not seat.human and not _is_model(seat.model):
+            elif not seat.human and not is_model(seat.model):
                 found[f"model{number}"] = "write it as PROVIDER/MODEL"
         if _whole(self.turns) is None:
             found["turns"] = "a whole number, 0 for no limit"
@@ -71,7 +71,8 @@ class Draft:
         return data
 
 
-def _is_model(text: str) -> bool:
+def is_model(text: str) -> bool:
+    """Whether this names a model as PROVIDER/MODEL."""
     provider, sign, name = text.partition("/")
     return bool(provider and sign and name) and not any(char.isspace() for char in text)
 

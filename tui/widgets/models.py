@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tui.state.draft import is_model
 from tui.state.figures import count
 from tui.widgets.picker import Choice, Picker
 
@@ -30,3 +31,6 @@ class ModelPicker(Picker):
     def __init__(self, title: str = "Which model?", current: str | None = None) -> None:
         waiting = "asking every provider what it offers"
         super().__init__(title, offered, current=current, free="or type PROVIDER/MODEL", waiting=waiting)
+
+    def fault(self, typed: str) -> str:
+        return "" if is_model(typed) else "a model is written PROVIDER/MODEL, such as ollama/llama3.2"

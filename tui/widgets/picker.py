@@ -81,6 +81,10 @@ class Picker(ModalScreen[str | None]):
         else:
             self._arrived(self._source)
 
+    def fault(self, typed: str) -> str:
+        """What is wrong with a value that was typed instead of chosen; nothing where it can be taken."""
+        return ""
+
     def _turn(self) -> None:
         if self._choices is None:
             self._spin += 1
@@ -117,7 +121,9 @@ class Picker(ModalScreen[str | None]):
         here = next((n for n in usable if choices[n].value == self._current), None)
         listing.highlighted = here if here is not None else (usable[0] if usable else None)
         free = self.query_one(Input).value.strip() if self._free else ""
-        nothing = f"enter takes “{free}” as written" if free else "nothing matches; backspace widens the search"
+        nothing = "nothing matches; backspace widens the search"
+        if free:
+            nothing = self.fault(free) or f"enter takes “{one_line(free)}” as written"
         self._say("" if choices or self._choices is None else nothing)
 
     def _option(self, choice: Choice, name: str) -> Option:
@@ -141,7 +147,11 @@ class Picker(ModalScreen[str | None]):
         if self._choices is not None and at is not None:
             self.dismiss(self._found[at].value)
         elif self._free and typed:
-            self.dismiss(typed)
+            fault = self.fault(typed)
+            if fault:
+                self._say(fault)
+            else:
+                self.dismiss(typed)
 
     @on(OptionList.OptionSelected)
     def _clicked(self, event: OptionList.OptionSelected) -> None:
