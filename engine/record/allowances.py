@@ -74,6 +74,14 @@ def settle(db: sqlite3.Connection, call: int, spent: dict[str, float]) -> None:
         db.execute("UPDATE allowance SET spent = spent + ? WHERE n = ?", (spent.get(unit, 0.0), node))
 
 
+def settle_reserved(db: sqlite3.Connection, call: int) -> None:
+    """A call whose use the provider did not say is taken to have used all it reserved, marked as an estimate."""
+    rows = db.execute("SELECT n, allowance, amount FROM reservation WHERE call = ?", (call,)).fetchall()
+    for reservation, node, amount in rows:
+        db.execute("DELETE FROM reservation WHERE n = ?", (reservation,))
+        db.execute("UPDATE allowance SET spent = spent + ?1, estimated = estimated + ?1 WHERE n = ?2", (amount, node))
+
+
 def spend(db: sqlite3.Connection, n: int, amount: float) -> None:
     """Spend without a reservation (turns, minutes), on `n` and everything above it."""
     for node in _path(db, n):

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from engine.record import runs
+from engine.record import redact, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +71,18 @@ def end(
 ) -> None:
     """Close a call. `tokens` are (prompt, answer, thinking, cached) as the provider counted them, None if it did not.
 
-    Usage that is known is added to the run's totals, priced or counted as unpriced.
+    Usage that is known is added to the run's totals; an answer without a known cost is counted as unpriced.
     """
     prompt, out, thinking, cached = tokens or (None, None, None, None)
+    error = error and redact.scrub(error)
     db.execute(
         "UPDATE call SET answer = ?, tokens_in = ?, tokens_out = ?, thinking = ?, cached = ?, cost = ?, first = ?,"
         " ended = ?, stop = ?, error = ? WHERE n = ?",
         (answer, prompt, out, thinking or None, cached or None, cost, first, time.time(), stop, error, call),
     )
-    if tokens:
+    if tokens or answer is not None:
         run = db.execute("SELECT run FROM call WHERE n = ?", (call,)).fetchone()[0]
-        runs.add_usage(db, run, tokens[0], tokens[1], cost)
+        runs.add_usage(db, run, prompt or 0, out or 0, cost)
 
 
 def of_run(db: sqlite3.Connection, run: int) -> list[Call]:

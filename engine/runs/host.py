@@ -100,14 +100,31 @@ class Host:
         """Whether the run had ended and was asked to go on."""
         self._writer = writer
         self._answers: dict[int, asyncio.Future[str]] = {}
-        self._waiting = 0
+        self._waits: list[str] = []
+        self._paused = ""
 
     async def commit(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Run `work` in the next transaction; returns once it is on disk."""
-        return await self._writer.commit(work)
+        """Run `work` in the next transaction; returns once it is on disk.
+
+        A cancellation that comes meanwhile is delivered at the caller's next wait, so that whoever asked for a commit
+        always learns what it did.
+        """
+        future = asyncio.wrap_future(self._writer.submit(work))
+        cancelled = False
+        while not future.done():
+            try:
+                await asyncio.wait({future})
+            except asyncio.CancelledError:
+                cancelled = True
+        task = asyncio.current_task()
+        if cancelled and task:
+            task.uncancel()
+            task.cancel()
+        return future.result()
 
     async def pause(self, why: str, command: Command | None = None) -> None:
         """Let nothing new begin until someone resumes."""
+        self._paused = why
         self.gate.close()
 
         def paused(db: sqlite3.Connection) -> None:
@@ -119,7 +136,7 @@ class Host:
     async def resume(self, command: Command) -> None:
         def resumed(db: sqlite3.Connection) -> None:
             if commands.take(db, self.run.n, command):
-                runs.set_status(db, self.run.n, self._status(paused=False), Kind.RUN_RESUMED)
+                self._stand(db, paused=False)
 
         await self.commit(resumed)
         self.gate.open()
@@ -127,17 +144,13 @@ class Host:
     @contextlib.asynccontextmanager
     async def waiting(self, why: str) -> Any:
         """The run stands still for a reason outside it, and says so."""
-        self._waiting += 1
-        await self.commit(
-            lambda db: runs.set_status(db, self.run.n, Status.WAITING, Kind.RUN_WAITING, {"why": why}, detail=why)
-        )
+        self._waits.append(why)
         try:
+            await self.commit(lambda db: self._stand(db, self.gate.closed))
             yield
         finally:
-            self._waiting -= 1
-            await self.commit(
-                lambda db: runs.set_status(db, self.run.n, self._status(self.gate.closed), Kind.RUN_RESUMED)
-            )
+            self._waits.remove(why)
+            await self.commit(lambda db: self._stand(db, self.gate.closed))
 
     async def ask(
         self,
@@ -147,26 +160,43 @@ class Host:
         *,
         subject: str | None = None,
         fallback: str | None = None,
+        effect: Callable[[sqlite3.Connection, str], object] | None = None,
     ) -> str:
         """Ask whoever is attached and wait for the answer; cancelling withdraws the ask.
 
-        The run's policy may answer instead: `default` takes `fallback` (and asks where there is none), `fail` raises
-        `Unanswered`.
+        `effect` is what the answer writes: it happens together with the answer being taken, or neither does. An answer
+        that an earlier host of the run did not live to take counts now. The run's policy may answer instead: `default`
+        takes `fallback` (and asks where there is none), `fail` raises `Unanswered`.
         """
         policy = self.spec.get("answers", "ask")
         if policy == "fail":
             raise Unanswered(question)
+
+        def take(db: sqlite3.Connection, number: int, answer: str) -> None:
+            asks.take(db, number)
+            if effect:
+                effect(db, answer)
+
+        def begin(db: sqlite3.Connection) -> tuple[int, str | None]:
+            ask = asks.untaken(db, self.run.n, kind, subject)
+            if ask is None:
+                number = asks.open_ask(db, self.run.n, kind, question, options, subject=subject, fallback=fallback)
+                if policy != "default" or fallback is None:
+                    return number, None
+                ask = asks.answer(db, number, fallback, "default")
+            take(db, ask.n, ask.answer or "")
+            return ask.n, ask.answer
+
+        number, answer = await self.commit(begin)
+        if answer is not None:
+            return answer
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        number = await self.commit(
-            lambda db: asks.open_ask(db, self.run.n, kind, question, options, subject=subject, fallback=fallback)
-        )
-        if policy == "default" and fallback is not None:
-            await self.commit(lambda db: asks.answer(db, number, fallback, "default"))
-            return fallback
         self._answers[number] = future
         try:
             async with self.waiting(question):
-                return await future
+                answer = await future
+            await self.commit(lambda db: take(db, number, answer))
+            return answer
         finally:
             del self._answers[number]
             if not future.done() or future.cancelled():
@@ -189,12 +219,20 @@ class Host:
         await self.commit(change)
         self.spec = new
 
-    def _status(self, paused: bool) -> Status:
-        return Status.WAITING if self._waiting else Status.PAUSED if paused else Status.RUNNING
+    def _stand(self, db: sqlite3.Connection, paused: bool) -> None:
+        """Say how the run stands now: in its row and by the event of the same meaning."""
+        if self._waits:
+            why = self._waits[-1]
+            runs.set_status(db, self.run.n, Status.WAITING, Kind.RUN_WAITING, {"why": why}, detail=why)
+        elif paused:
+            runs.set_status(db, self.run.n, Status.PAUSED, Kind.RUN_PAUSED, {"why": self._paused})
+        else:
+            runs.set_status(db, self.run.n, Status.RUNNING, Kind.RUN_RESUMED)
 
 
 def main(database: Path, run_id: str) -> int:
     """Play a run to its end in this process; returns the exit code."""
+    os.umask(0o077)
     logger = log.open_log(database, run_id)
     presence = Presence(database, run_id)
     if not presence.acquire():

@@ -24,6 +24,7 @@ _SPELLINGS = {"start": Word.START, "help": Word.HELP, "bye": Word.BYE, "end": Wo
 _ANY = "|".join(_SPELLINGS)
 _AROUND = "*_`\"'()[]“”"
 """Markdown, quotes and brackets that models put around a control word."""
+_ANYWHERE = re.compile(rf"/(?:{_ANY})", re.IGNORECASE)
 _CONTROL = re.compile(rf"[{re.escape(_AROUND)}]*/({_ANY})[{re.escape(_AROUND)}.!,:;]*", re.IGNORECASE)
 
 
@@ -40,7 +41,7 @@ class Parsed:
 
 def parse(text: str) -> Parsed:
     """Take the control words off both ends of a message, in any case, markdown and punctuation around them included."""
-    if not _CONTROL.search(text):
+    if not _ANYWHERE.search(text):
         return Parsed(text, ())
     tokens = list(re.finditer(r"\S+", text))
     front = _words(token[0] for token in tokens)

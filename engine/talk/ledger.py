@@ -34,7 +34,7 @@ class Spent:
 
 
 class Ledger:
-    """The calls of one run to one model. `priced`: the run has a limit in money, so that each call reserves its cost."""
+    """The calls of one run to one model. `priced`: the run has a limit in money, so that each call reserves some."""
 
     def __init__(self, host: Host, model: str, priced: bool) -> None:
         self._host = host

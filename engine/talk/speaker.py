@@ -24,7 +24,7 @@ from engine.providers.protocol import (
     Truncated,
     Usage,
 )
-from engine.record import allowances, events, turns
+from engine.record import allowances, calls, events, turns
 from engine.record.events import Kind
 from engine.record.redact import StreamScrubber
 from engine.runs.host import Host
