@@ -45,10 +45,12 @@ def _swapped(data: Mapping[str, Any]) -> str:
 
 
 def _cut(data: Mapping[str, Any]) -> str:
-    dropped = data.get("dropped") or []
-    what = f"turns {min(dropped)} to {max(dropped)}" if len(dropped) > 1 else f"turn {(dropped or ['?'])[0]}"
-    how = {"summarise": "summed up", "refuse": "too much"}.get(str(data.get("strategy")), "left out")
-    return f"{data.get('seat')} no longer reads {what}: {how}, the window holds {_tokens(data.get('window'))}"
+    seat, kept, dropped = data.get("seat"), data.get("kept"), data.get("dropped")
+    if data.get("strategy") == "memory":
+        return f"{seat} is sent only what is new to it: its model does best with a short memory"
+    how = "summed up" if data.get("strategy") == "summarise" else "left out"
+    after = f" after the first {kept}" if kept else ""
+    return f"{seat} no longer reads {dropped} messages{after}: {how}, the window holds {_tokens(data.get('window'))}"
 
 
 def _truncated(data: Mapping[str, Any]) -> str:
