@@ -89,6 +89,21 @@ def answer(db: sqlite3.Connection, n: int, value: str, who: str) -> Ask:
     return get(db, n)
 
 
+def untaken(db: sqlite3.Connection, run: int, kind: AskKind, subject: str | None) -> Ask | None:
+    """The answer to such a question that came, but that no host lived to act on."""
+    row = db.execute(
+        f"{_SELECT} WHERE ask.run = ? AND ask.state = 'answered' AND ask.taken IS NULL AND ask.kind = ?"
+        " AND ask.subject IS ? ORDER BY ask.n DESC LIMIT 1",
+        (run, kind, subject),
+    ).fetchone()
+    return _ask(row) if row else None
+
+
+def take(db: sqlite3.Connection, n: int) -> None:
+    """Mark an answer as acted on, in the transaction of its effect."""
+    db.execute("UPDATE ask SET taken = ? WHERE n = ?", (time.time(), n))
+
+
 def withdraw(db: sqlite3.Connection, n: int, why: str) -> None:
     """Close an open ask that no longer needs an answer."""
     if get(db, n).state == "open":

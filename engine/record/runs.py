@@ -233,19 +233,24 @@ def delete(db: sqlite3.Connection, run: Run) -> None:
 
 
 def _sweep(db: sqlite3.Connection) -> None:
-    """Delete messages that no turn, run, call or later message needs."""
-    while True:
-        gone = db.execute(
-            """
-            DELETE FROM message WHERE n NOT IN (
-                SELECT message FROM turn WHERE message IS NOT NULL
-                UNION SELECT head FROM run WHERE head IS NOT NULL
-                UNION SELECT answer FROM call WHERE answer IS NOT NULL
-                UNION SELECT parent FROM message WHERE parent IS NOT NULL)
-            """
-        ).rowcount
-        if not gone:
-            return
+    """Delete messages that no turn, run, call or later message needs, and content that no spec or request names."""
+    db.execute(
+        """
+        WITH RECURSIVE kept(n) AS (
+            SELECT message FROM turn WHERE message IS NOT NULL
+            UNION SELECT head FROM run WHERE head IS NOT NULL
+            UNION SELECT answer FROM call WHERE answer IS NOT NULL
+            UNION SELECT parent FROM message JOIN kept USING (n) WHERE parent IS NOT NULL)
+        DELETE FROM message WHERE n NOT IN kept
+        """
+    )
+    db.execute(
+        """
+        DELETE FROM content WHERE n NOT IN (
+            SELECT spec FROM run
+            UNION SELECT named.value FROM call, json_each(call.request) AS named WHERE named.type = 'integer')
+        """
+    )
 
 
 def _new_id(db: sqlite3.Connection) -> str:

@@ -110,7 +110,8 @@ CREATE TABLE ask (
     answer TEXT,
     who TEXT,
     opened REAL NOT NULL,
-    closed REAL
+    closed REAL,
+    taken REAL
 );
 CREATE INDEX ask_run ON ask(run, state);
 CREATE INDEX ask_open ON ask(state) WHERE state = 'open';

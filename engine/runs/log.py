@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
+import re
 from pathlib import Path
 
 from engine.record.redact import scrub
@@ -13,6 +14,7 @@ from engine.settings import paths
 
 MAX_BYTES = 1 << 20
 KEPT = 2
+_STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [A-Z]+ ")
 
 
 class _Clean(logging.Formatter):
@@ -20,6 +22,25 @@ class _Clean(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return visible(scrub(super().format(record)))
+
+
+class _Rotating(logging.handlers.RotatingFileHandler):
+    """Takes what the process prints to the new file with it: the old one is deleted one day."""
+
+    def doRollover(self) -> None:
+        printed = [number for number in (1, 2) if _is_file(number, self.baseFilename)]
+        super().doRollover()
+        for number in printed:
+            fresh = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            os.dup2(fresh, number)
+            os.close(fresh)
+
+
+def _is_file(number: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(number), Path(path).stat())
+    except OSError:
+        return False
 
 
 def log_file(database: Path, run: str) -> Path:
@@ -30,7 +51,7 @@ def open_log(database: Path, run: str) -> logging.Logger:
     """The host's logger; what libraries print to stderr goes to the same file."""
     path = log_file(database, run)
     os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8")
+    handler = _Rotating(path, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8")
     handler.setFormatter(_Clean("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("tertulia.host")
     logger.handlers = [handler]
@@ -39,10 +60,19 @@ def open_log(database: Path, run: str) -> logging.Logger:
     return logger
 
 
-def last_line(database: Path, run: str) -> str:
-    """The newest line of the run's log, without its time stamp; empty when there is none."""
+def size(database: Path, run: str) -> int:
+    """Bytes of the run's log as it is now."""
     try:
-        lines = log_file(database, run).read_text("utf-8", "replace").strip().splitlines()
+        return log_file(database, run).stat().st_size
+    except OSError:
+        return 0
+
+
+def last_line(database: Path, run: str, since: int = 0) -> str:
+    """The newest line of the run's log after byte `since`, without its time stamp; empty when there is none."""
+    try:
+        text = log_file(database, run).read_bytes()[since:].decode("utf-8", "replace")
     except OSError:
         return ""
-    return lines[-1].split(" ", 3)[-1] if lines else ""
+    lines = text.strip().splitlines()
+    return _STAMP.sub("", lines[-1]) if lines else ""

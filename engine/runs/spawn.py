@@ -21,7 +21,7 @@ PATIENCE = 30.0
 def spawn(database: Path, run_id: str) -> None:
     """Start the run's host and return once it has taken the run over. Raises RecordError with the log's last line."""
     since = time.time()
-    path = log.log_file(database, run_id)
+    path, written = log.log_file(database, run_id), log.size(database, run_id)
     out = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     try:
@@ -50,7 +50,7 @@ def spawn(database: Path, run_id: str) -> None:
     finally:
         db.close()
     process.poll()
-    said = log.last_line(database, run_id)
+    said = log.last_line(database, run_id, written)
     if process.returncode is None:
         raise RecordError(f"run {run_id}: its host has not started after {PATIENCE:.0f} s; see {path}")
     raise RecordError(f"run {run_id}: its host did not start: {said or f'see {path}'}")

@@ -35,7 +35,7 @@ def put(name: str, value: str) -> Path:
         stored.pop(name, None)
     paths.private_dir(file().parent)
     temporary = file().with_suffix(".new")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
         out.writelines(f"{key}={stored[key]}\n" for key in sorted(stored))
     temporary.replace(file())
     return file()

@@ -42,7 +42,7 @@ def put(target: Any, path: str, value: Any, source: str) -> None:
     for depth, key in enumerate(keys):
         last = depth == len(keys) - 1
         if isinstance(target, list):
-            if not key.isdigit() or int(key) >= len(target):
+            if not key.isdecimal() or int(key) >= len(target):
                 raise UsageError(f"{source}: {key} is no place in a list of {len(target)}")
             place: Any = int(key)
         elif isinstance(target, dict):
