@@ -10,6 +10,7 @@ from typing import Any
 
 from textual import on
 from textual.app import App, ComposeResult
+from textual.filter import Monochrome, NoColor
 
 from engine.record import asks, calls, events, presence, runs, turns
 from engine.record.asks import Option
@@ -147,23 +148,26 @@ class DuelApp(App[None]):
     .dialog { width: 60; height: auto; }
     """
 
-    def __init__(self, path: Path | None, run: str | None, theme: str = themes.DEFAULT) -> None:
+    def __init__(self, path: Path | None, run: str | None, theme: str = themes.DEFAULT, *, keys: bool = True) -> None:
         super().__init__()
         for house in themes.HOUSE:
             self.register_theme(house)
         self.theme = theme
+        # as the app does it: Textual's own answer to NO_COLOR is grey
+        self._filters = [NoColor() if isinstance(item, Monochrome) else item for item in self._filters]
         self.now = 100.0
         self.done: list[tuple[Any, ...]] = []
         self.opened: list[str] = []
         self.copied: list[str] = []
-        self._run = run
+        self._run, self._keys = run, keys
         self.reader = Reader(path) if path else None
         self.last = self.reader.newest() if self.reader else 0
         self.pane = DuelPane(lambda: self.reader, lambda: self.now)
 
     def compose(self) -> ComposeResult:
         yield self.pane
-        yield KeyLine()
+        if self._keys:
+            yield KeyLine()
 
     def on_mount(self) -> None:
         if self._run:

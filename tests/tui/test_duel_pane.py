@@ -44,6 +44,18 @@ async def test_words_appear_as_they_are_committed(stage: Stage) -> None:
         assert "Tell me more." in text(app) and "▌" not in text(app)
 
 
+@pytest.mark.parametrize("size", [(40, 12), (80, 24), (120, 40), (200, 50)])
+async def test_everything_is_on_the_screen(stage: Stage, size: tuple[int, int]) -> None:
+    stage.talk()
+    stage.ask()
+    app = DuelApp(stage.path, stage.id)
+    async with app.run_test(size=size):
+        app.tick()
+        pane = app.pane
+        for part in (pane.query_one("#title"), pane.transcript, pane.card, pane.composer):
+            assert part.region.height >= 1 and app.screen.region.contains_region(part.region)
+
+
 async def test_space_pauses_and_lets_go_on(stage: Stage) -> None:
     app = DuelApp(stage.path, stage.id)
     async with app.run_test(size=SIZE) as pilot:
@@ -196,7 +208,7 @@ async def test_a_dead_host_is_seen_without_an_event(stage: Stage) -> None:
 
 async def test_two_apps_show_the_same_in_the_same_order(stage: Stage) -> None:
     one, other = DuelApp(stage.path, stage.id), DuelApp(stage.path, stage.id)
-    async with one.run_test(size=SIZE), other.run_test(size=SIZE):
+    async with one.run_test(size=SIZE) as first, other.run_test(size=SIZE) as second:
         for number in range(8):
             stage.turn(f"turn {number}")
             stage.note(f"note {number}", given=number % 2 == 0)
@@ -205,6 +217,8 @@ async def test_two_apps_show_the_same_in_the_same_order(stage: Stage) -> None:
         stage.say("half a")
         one.tick()
         other.tick()
+        await first.pause()
+        await second.pause()
         assert text(one) == text(other)
         assert "half a▌" in text(one)
 

@@ -29,8 +29,9 @@ _PROBE = 1.0
 _HINT = "type to join in; enter sends, ctrl+j new line"
 _EMPTY = (
     "No duel is open.\n\n"
-    "A duel is two guests talking to each other. Here you watch them, pause them, speak to them,\n"
-    "take a seat yourself, or go back to a turn and let it go another way.\n\n"
+    "A duel is two guests talking to each other. Here you watch them, pause\n"
+    "them, speak to them, take a seat yourself, or go back to a turn and let\n"
+    "it go another way.\n\n"
     "1       choose a duel in Runs, or start one there with n\n"
     "?       all keys"
 )
@@ -136,6 +137,7 @@ class DuelPane(Steering):
         self._drawn = None
         if self.view:
             self.card.show(self.view.asks)
+            self.use_composer(self._mode)
         self.transcript.show(self.view)
         self._draw()
         self.refresh_bindings()

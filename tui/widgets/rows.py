@@ -32,8 +32,6 @@ _KEPT = 400
 class Rows(Widget, can_focus=True):
     """Draws `view`, the chosen entry marked and the hits of `search` standing out. Follows the end until scrolled."""
 
-    DEFAULT_CSS = "Rows { height: 1fr; width: 1fr; }"
-
     def __init__(self) -> None:
         super().__init__()
         self.view: Conversation | None = None

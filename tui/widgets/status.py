@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from engine.record.visible import one_line
 from tui.state import figures, shelf
 from tui.state.conversation import Conversation
 
@@ -11,10 +10,8 @@ SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
 def state(view: Conversation) -> str:
-    """`● live`, and why where there is more to say than the word."""
-    words = f"{shelf.glyph(view.status)} {shelf.word(view.status)}"
-    reason = (view.reason or "").replace("_", " ")
-    return f"{words}: {one_line(reason, 32)}" if reason and not view.run.active else words
+    """`● live`, `◐ waiting`: the transcript says why."""
+    return f"{shelf.glyph(view.status)} {shelf.word(view.status)}"
 
 
 def usage(view: Conversation) -> list[str]:

@@ -25,6 +25,7 @@ _PATIENCE = 0.02
 class Transcript(Explains, Rows):
     """Follows the end until it is scrolled; then says how much is new below. `[` and `]` choose a message."""
 
+    DEFAULT_CSS = "Transcript { height: 1fr; width: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "scroll(1)", "Down", show=False, id="transcript.down"),
         Binding("k,up", "scroll(-1)", "Up", show=False, id="transcript.up"),
