@@ -135,5 +135,4 @@ async def test_a_start_that_fails_says_why_in_one_line(book: Book, monkeypatch: 
     async with app.run_test(size=(120, 40)) as pilot:
         app.start({"kind": "duel"})
         await until(pilot, lambda: any("`ollama pull none`" in item.message for item in app._notifications))
-        await until(pilot, lambda: "seats.0.model: no model" in screen_text(app))
         assert app.here == 1

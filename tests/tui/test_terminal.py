@@ -61,11 +61,11 @@ class Terminal:
             self.raw += data
             self.stream.feed(data)
 
-    def see(self, words: str) -> None:
-        """Wait until the screen shows these words."""
+    def see(self, words: str, gone: bool = False) -> None:
+        """Wait until the screen shows these words, or shows them no more."""
         deadline = time.monotonic() + PATIENCE
-        while words not in self.text:
-            assert time.monotonic() < deadline, f"{words!r} is not in:\n{self.text}"
+        while (words in self.text) == gone:
+            assert time.monotonic() < deadline, f"{words!r} is {'still' if gone else 'not'} in:\n{self.text}"
             assert self.process.poll() is None, f"it has ended:\n{self.text}"
             self.read(0.1)
 
@@ -137,11 +137,11 @@ def test_keys_are_typed_and_words_are_seen_and_q_says_what_goes_on(
     terminal.type("?")
     terminal.see("Keys in Runs")
     terminal.type("\x1b")
-    terminal.see("enter open")
+    terminal.see("Keys in Runs", gone=True)
     terminal.type("\r")
-    terminal.see("Why do you")
+    terminal.see("type to join in")
     terminal.type("\x1b")
-    terminal.see("n new duel")
+    terminal.see("type to join in", gone=True)
     terminal.type("q")
     assert terminal.ended() == 0
     assert "1 run goes on; `tertulia` brings you back" in terminal.text

@@ -95,8 +95,8 @@ class RunsPane(Explains, Widget):
             with Vertical(id="shelf"):
                 yield Input(placeholder="/ filter", compact=True, id="filter")
                 yield RunHeads()
-                yield RunList(self.shelf, self.shelf.known_limit, self._now)
-            yield Preview(self.shelf.known_limit)
+                yield RunList(self.shelf, self.shelf.limit, self._now)
+            yield Preview(self.shelf.limit)
 
     def on_mount(self) -> None:
         self.list = self.query_one(RunList)
@@ -140,10 +140,9 @@ class RunsPane(Explains, Widget):
         # The preview reads nothing while it is hidden, and has no size before the first layout.
         if self._moved or (self._glance is None and self.preview.size.width and self.list.current):
             self._moved = False
-            if reader:
-                for run in self.list.visible_runs():
-                    self.shelf.limit(reader, run)
             self._draw_preview(reader)
+        if reader and self.shelf.learn_limits(reader, self.list.visible_runs()):
+            self.list.refresh()
 
     def _draw_preview(self, reader: Reader | None) -> None:
         run = self.list.current
@@ -157,7 +156,7 @@ class RunsPane(Explains, Widget):
             except RecordError:
                 self._glance = None
         if run is not None and reader is not None:
-            self.shelf.limit(reader, run)
+            self.shelf.learn_limits(reader, [run])
         self.preview.say(run, self._glance, self._now())
 
     def _empty_state(self, there: bool) -> None:

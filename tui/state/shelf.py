@@ -115,16 +115,18 @@ class Shelf:
             self._refilter()
         return changed
 
-    def limit(self, reader: Reader, run: Run) -> int | None:
-        """The turns that the run may have, or None; read once per spec."""
-        if run.spec not in self._limits:
+    def learn_limits(self, reader: Reader, seen: Iterable[Run]) -> bool:
+        """Read how many turns these runs may have, once per spec; True when something was read."""
+        unknown = {run.spec: run for run in seen if run.spec not in self._limits}
+        for run in unknown.values():
             limits = reader.spec(run).get("limits")
             turns = limits.get("turns") if isinstance(limits, dict) else None
             self._limits[run.spec] = turns if isinstance(turns, int) else None
-        return self._limits[run.spec]
+        return bool(unknown)
 
-    def known_limit(self, run: Run) -> int | None:
-        return self._limits.get(run.spec)
+    def limit(self, run: Run) -> int | None:
+        """The turns that a run may have; None where there is no limit, or it is not read yet."""
+        return self._limits.get(run.spec) or None
 
     def forget(self, name: str) -> None:
         """A run was removed."""
