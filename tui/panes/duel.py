@@ -226,7 +226,6 @@ class DuelPane(Steering):
     @on(Composer.Sent)
     def _sent(self, message: Composer.Sent) -> None:
         mode, question = self._mode, self.card.question
-        self.composer.sent(message.text)
         if mode:
             self.use_composer(None)
             mode.send(message.text)

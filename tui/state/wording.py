@@ -47,7 +47,7 @@ def _swapped(data: Mapping[str, Any]) -> str:
 def _cut(data: Mapping[str, Any]) -> str:
     seat, kept, dropped = data.get("seat"), data.get("kept"), data.get("dropped")
     if data.get("strategy") == "memory":
-        return f"{seat} is sent only what is new to it: its model does best with a short memory"
+        return f"{seat} is sent only what is new to it"
     how = "summed up" if data.get("strategy") == "summarise" else "left out"
     after = f" after the first {kept}" if kept else ""
     return f"{seat} no longer reads {dropped} messages{after}: {how}, the window holds {_tokens(data.get('window'))}"

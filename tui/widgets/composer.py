@@ -52,9 +52,9 @@ class Composer(TextArea):
     Composer .text-area--cursor-line { background: transparent; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "send", "send", id="composer.send", tooltip="Say it before the next turn", priority=True),
+        Binding("enter", "send", "send", id="composer.send", tooltip="Say it before the next turn"),
         Binding("ctrl+n", "send(True)", "say now", id="composer.now", tooltip="Cut the turn in progress and say it"),
-        Binding("ctrl+j", "newline", "new line", id="composer.newline", priority=True),
+        Binding("ctrl+j", "newline", "new line", id="composer.newline"),
         Binding("escape", "leave", "leave", id="composer.leave", tooltip="Clear the text, then leave"),
         Binding("up", "recall(-1)", "Up", show=False, id="composer.up"),
         Binding("down", "recall(1)", "Down", show=False, id="composer.down"),
@@ -89,10 +89,6 @@ class Composer(TextArea):
         self._remember(self.text)
         self._put(text)
 
-    def sent(self, text: str) -> None:
-        self._remember(text)
-        self._put("")
-
     async def _on_key(self, event: events.Key) -> None:
         if self._take(event):
             event.stop()
@@ -100,11 +96,21 @@ class Composer(TextArea):
             return
         if event.is_printable or event.key in ("backspace", "delete"):
             self.typed = self._now()
+        # Obeyed here, in the order of typing: as priority bindings they would overtake letters that are still queued.
+        active = None if event.is_printable else self.screen.active_bindings.get(event.key)
+        if active and active.enabled and active.node is self:
+            event.stop()
+            event.prevent_default()
+            await self.run_action(active.binding.action)
+            return
         await super()._on_key(event)
 
     def action_send(self, now: bool = False) -> None:
+        """Hand the text over and clear it at once: what is typed from now on is the next text."""
         if self.text.strip():
             self.post_message(self.Sent(self.text, now))
+            self._remember(self.text)
+            self._put("")
 
     def action_newline(self) -> None:
         self.insert("\n")
