@@ -161,7 +161,10 @@ _NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
         f"{one_line(data['seat'])}: attempt {data['attempt']} in {data['wait']:.1f} s: {one_line(data['error'])}"
     ),
     "context.cut": lambda data: (
-        f"{one_line(data['seat'])}: the conversation no longer fits, cut ({data['strategy']}, {data['tokens']} tokens)"
+        f"{one_line(data['seat'])} is sent only what is new to it"
+        if data["strategy"] == "memory"
+        else f"{one_line(data['seat'])}: the conversation no longer fits; {data['dropped']} messages are"
+        f" {'summed up' if data['strategy'] == 'summarise' else 'left out'}"
     ),
     "context.truncated": lambda data: (
         f"{one_line(data['seat'])}: the provider read {data['counted']} of about {data['estimated']} tokens"
