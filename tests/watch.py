@@ -36,6 +36,8 @@ class Watch:
 
     def look(self) -> list[Event]:
         """Take in what is new."""
+        if not self.reader.changed():
+            return []
         new = self.reader.events(self.events[-1].id if self.events else 0, run=self.run_id)
         self.events += new
         return new
