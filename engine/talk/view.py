@@ -109,10 +109,11 @@ def _add(talk: list[tuple[str, str]], role: str, text: str) -> None:
 def _heard(message: Said, frame: Frame, own: bool) -> str:
     """The text as it reaches a seat: control words off, and in plain words where they ask it for something."""
     parsed = control_words.parse(message.text)
+    text = parsed.text.strip()
     if own:
-        return parsed.text or SILENCE
+        return text or SILENCE
     human = message.author == HUMAN
-    parts = [NOTE.format(text=parsed.text) if human and parsed.text else parsed.text]
+    parts = [NOTE.format(text=text) if human and text else text]
     for word in parsed.words:
         if word in (Word.HELP, Word.BYE):
             asked = _ENDING if human and word is Word.BYE else f"[{control_words.spoken(word, frame.other)}]"

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
 
-from engine.providers import estimate, prices
+from engine.providers import estimate, prices, retry
 from tests.engine.talk.stage import Stage
 
 _GUEST = "# Guest at a test: {name} (en)\n\nYou are {name}.\n"
@@ -29,3 +30,9 @@ def stage(home: Path, tmp_path: Path) -> Stage:
     stage = Stage(tmp_path / "record" / "t.db")
     stage.write(lambda db: None)
     return stage
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries that do not wait."""
+    monkeypatch.setattr(retry, "Policy", functools.partial(retry.Policy, first=0.001, longest=0.002))

@@ -89,6 +89,13 @@ class Live:
         ask = await self.asked()
         self.stage.write(lambda db: asks.answer(db, ask.n, value, "test"))
 
+    async def alone(self) -> Outcome:
+        """How the run ended, with nobody there to answer: an ask is a failure."""
+        n = self.stage.n(self.run)
+        found = await self.until(lambda db: asks.listing(db, n) or self.playing.done(), "the end")
+        assert found is True, f"the run asks: {found[0].question}"
+        return await self.ended()
+
     async def ended(self) -> Outcome:
         """How the run ended, once it has."""
         async with asyncio.timeout(PATIENCE):
@@ -162,7 +169,7 @@ class Stage:
 
     async def go_on(self, run: str) -> Played:
         async with self.host(run) as live:
-            outcome = await live.ended()
+            outcome = await live.alone()
         return Played(self, run, outcome, live.requests)
 
     def write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
