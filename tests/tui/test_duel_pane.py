@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engine.record import asks, events, runs, turns
+from engine.record.errors import RecordError
 from engine.record.events import Kind
 from engine.record.runs import Status
 from tests.tui.duel_stage import DuelApp, Stage
@@ -284,3 +285,22 @@ async def test_a_skipped_turn_keeps_its_words_dimmed(stage: Stage) -> None:
         stage.do(lambda db: turns.skip(db, stage.n, stage.live, stage.run.head))
         app.tick()
         assert "They are" in text(app) and "skipped" in text(app)
+
+
+async def test_a_record_that_cannot_be_read_is_one_line_not_a_crash(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.talk()
+    app = DuelApp(stage.path, stage.id)
+    async with app.run_test(size=SIZE) as pilot:
+        assert app.reader and app.pane.view
+
+        def broken(*_: Any, **__: Any) -> Any:
+            raise RecordError("tertulia.db: the disk is gone")
+
+        monkeypatch.setattr(app.reader, "turns", broken)
+        app.pane.view.has_older = True
+        for key in ("enter", "Y", "pageup", "g", "slash", "q", "enter"):
+            await pilot.press(key)
+        assert any("the disk is gone" in note.message for note in app._notifications)
+        assert "How do you do." in text(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -16,6 +17,7 @@ from engine.record.visible import visible
 from tui.state.conversation import Conversation
 from tui.widgets import colours, duel_lines
 from tui.widgets.ask_card import AskCard
+from tui.widgets.colours import Palette
 from tui.widgets.composer import Composer, parse
 from tui.widgets.detail import MessageDetail
 from tui.widgets.heading import Heading, Ruling
@@ -24,6 +26,7 @@ from tui.widgets.models import ModelPicker
 from tui.widgets.steering import Mode, Steering
 from tui.widgets.transcript import Transcript
 
+_T = TypeVar("_T")
 _PROBE = 1.0
 """Seconds between looks at the run's lock: a crash has no event."""
 _HINT = "type to join in; enter sends, ctrl+j new line"
@@ -61,6 +64,8 @@ class DuelPane(Steering):
         self._mode: Mode | None = None
         self._probed = float("-inf")
         self._drawn: object = None
+        self._palette: Palette | None = None
+        self._room: object = None
 
     def compose(self) -> ComposeResult:
         yield Heading(id="title")
@@ -83,6 +88,8 @@ class DuelPane(Steering):
         self.card = self.query_one(AskCard)
         self.composer = self.query_one(Composer)
         self._words = self.query_one("#find Input", Input)
+        self._title, self._seats = self.query_one("#title", Heading), self.query_one("#seats", Heading)
+        self._find_line, self._found = self.query_one("#find"), self.query_one("#found", Static)
         self._words.cursor_blink = False
         self.use_composer(None)
         self._refill()
@@ -143,27 +150,34 @@ class DuelPane(Steering):
         self.refresh_bindings()
 
     def _draw(self) -> None:
-        """The lines around the transcript."""
+        """The lines around the transcript. Called every tick: what has not changed must cost next to nothing."""
         view = self.view
-        background, foreground = colours.ground(self)
-        names = [seat.name for seat in view.seats] if view else []
-        palette = colours.palette(self.app, names, background, foreground)
-        for ruling in self.query(Ruling):
-            ruling.paint(palette.chrome)
-        title, seats = self.query_one("#title", Heading), self.query_one("#seats", Heading)
-        seats.display = view is not None and self.size.width >= WIDE
+        palette = self._paint(view)
+        self._seats.display = view is not None and self.size.width >= WIDE
         if view is None:
-            title.say([("Duel", palette.you)], [], palette.said)
+            self._title.say([("Duel", palette.you)], [], palette.said)
             return
-        title.say(*duel_lines.title(view, palette), palette.said)
-        seats.say(*duel_lines.seats(view, palette), palette.said, inset(self.size.width))
+        self._title.say(*duel_lines.title(view, palette), palette.said)
+        if self._seats.display:
+            self._seats.say(*duel_lines.seats(view, palette), palette.said, inset(self.size.width))
         words = self.transcript.searching
-        self.query_one("#find").display = bool(words) or self._words.has_focus
-        self.query_one("#found", Static).update(f"  {words}" + ("   n older  N newer  esc ends" if words else ""))
-        state = (view.status, len(view.asks), view.run.turns, self.card.question)
-        if state != self._drawn:
-            self._drawn = state
+        drawn = (view.status, len(view.asks), view.run.turns, self.card.question, words, self._words.has_focus)
+        if drawn != self._drawn:
+            self._drawn = drawn
+            self._find_line.display = bool(words) or self._words.has_focus
+            self._found.update(f"  {words}" + ("   n older  N newer  esc ends" if words else ""))
             self.refresh_bindings()
+
+    def _paint(self, view: Conversation | None) -> Palette:
+        """The colours of this room, worked out when they change."""
+        names = tuple(seat.name for seat in view.seats) if view else ()
+        room = (self.app.theme, names)
+        if self._palette is None or room != self._room:
+            self._room = room
+            self._palette = colours.palette(self.app, names, *colours.ground(self))
+            for ruling in self.query(Ruling):
+                ruling.paint(self._palette.chrome)
+        return self._palette
 
     def on_resize(self) -> None:
         self._draw()
@@ -195,14 +209,14 @@ class DuelPane(Steering):
         self.transcript.action_copy()
 
     def action_copy_all(self) -> None:
-        reader = self._reader()
-        if self.view and reader:
-            text = duel_lines.whole(reader, self.view.run)
+        view = self.view
+        text = self._read(lambda reader: duel_lines.whole(reader, view.run)) if view else None
+        if text:
             self.app.copy_to_clipboard(text)
             self.notify(f"copied the whole talk, {len(text):,} characters", timeout=3, markup=False)
 
     def action_find(self) -> None:
-        self.query_one("#find").display = True
+        self._find_line.display = True
         self._words.focus()
 
     def action_back(self) -> None:
@@ -258,9 +272,10 @@ class DuelPane(Steering):
 
     @on(Transcript.Detail)
     def _detail(self, message: Transcript.Detail) -> None:
-        reader = self._reader()
-        if reader and self.view:
-            self.app.push_screen(MessageDetail.read(reader, self.view, message.entry))
+        view = self.view
+        screen = self._read(lambda reader: MessageDetail.read(reader, view, message.entry)) if view else None
+        if screen:
+            self.app.push_screen(screen)
 
     @on(Transcript.Moved)
     def _moved(self) -> None:
@@ -274,5 +289,14 @@ class DuelPane(Steering):
         self._draw()
 
     def _older(self) -> int:
+        view = self.view
+        return (self._read(view.older) if view else None) or 0
+
+    def _read(self, work: Callable[[Reader], _T]) -> _T | None:
+        """Read more of the record for a key; when that fails, one line says why."""
         reader = self._reader()
-        return self.view.older(reader) if self.view and reader else 0
+        try:
+            return work(reader) if reader else None
+        except RecordError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return None

@@ -253,7 +253,8 @@ class Transcript(Explains, Rows):
                 self._goal = reached
                 break
             self._anchor()
-            self._load_older()
+            if not self._load_older():
+                break
         self.post_message(self.Moved())
 
     def _choose(self, order: int) -> None:
