@@ -277,6 +277,16 @@ def live(db: sqlite3.Connection, run: int) -> Turn | None:
     return _turn(row, None, streamed(db, row["n"])) if row else None
 
 
+def when_finished(db: sqlite3.Connection, run: int) -> int:
+    """The newest row that was there when the run last finished, 0 where it never has."""
+    row = db.execute(
+        "SELECT max(turn) FROM event WHERE run = ?1"
+        " AND id < (SELECT max(id) FROM event WHERE run = ?1 AND kind = 'run.finished')",
+        (run,),
+    ).fetchone()
+    return row[0] or 0
+
+
 def pace(turn: Turn) -> list[tuple[int, int, int]]:
     """How the text came: (ms since the turn's start, characters of text, characters of thinking) per delta."""
     if not turn.pace:

@@ -96,8 +96,8 @@ class Host:
         self.gate = Gate()
         self.resumed = False
         """Whether this host goes on with a run that another one began."""
-        self.continued = False
-        """Whether the run had ended and was asked to go on."""
+        self.continued = 0
+        """The last row of the run's turns when it last finished and was asked to go on; 0 where it never was."""
         self._writer = writer
         self._answers: dict[int, asyncio.Future[str]] = {}
         self._waits: list[str] = []
@@ -317,7 +317,7 @@ async def _outcome(playing: asyncio.Task[Outcome], stop: list[Outcome], logger: 
 async def _take_over(database: Path, run_id: str, writer: Writer) -> Host:
     """The run as its last host left it, its loose ends tied: a broken half-turn kept, reservations settled."""
 
-    def take(db: sqlite3.Connection) -> tuple[Run, dict[str, Any], bool, bool]:
+    def take(db: sqlite3.Connection) -> tuple[Run, dict[str, Any], bool, int]:
         run = runs.find(db, run_id)
         crashed = run.active and run.status is not Status.QUEUED
         began = run.started is not None
@@ -331,7 +331,7 @@ async def _take_over(database: Path, run_id: str, writer: Writer) -> Host:
         allowances.settle_dead(db, run.n)
         commands.cancel_control(db, run.n)
         runs.start(db, run.n, os.getpid(), resumed=began)
-        return runs.get(db, run.n), runs.spec(db, run), began, began and not run.active
+        return runs.get(db, run.n), runs.spec(db, run), began, turns.when_finished(db, run.n)
 
     run, spec, resumed, continued = await writer.commit(take)
     host = Host(database, run, spec, writer)

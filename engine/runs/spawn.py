@@ -53,6 +53,8 @@ def spawn(database: Path, run_id: str) -> None:
     said = log.last_line(database, run_id, written)
     if process.returncode is None:
         raise RecordError(f"run {run_id}: its host has not started after {PATIENCE:.0f} s; see {path}")
+    if presence.holder(database, run_id) is not None:
+        raise RecordError(f"run {run_id}: another host has it already; `tertulia follow {run_id}` shows it")
     raise RecordError(f"run {run_id}: its host did not start: {said or f'see {path}'}")
 
 

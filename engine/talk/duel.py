@@ -136,7 +136,7 @@ class Duel:
     def _prepare(self, db: sqlite3.Connection) -> None:
         """Set the limits, and say the opening."""
         run = runs.get(db, self.host.run.n)
-        self.table.load(db, ignore_endings=self.host.continued)
+        self.table.load(db, past=self.host.continued)
         fresh = not allowances.of_run(db, run.n)
         for unit, cap in self.spec.limits.caps().items():
             node = allowances.set_cap(db, run.n, unit, cap)

@@ -38,8 +38,8 @@ class Table:
         """Whether a turn was finished since the last look."""
         self._farewell: str | None = None
 
-    def load(self, db: sqlite3.Connection, ignore_endings: bool = False, anew: bool = False) -> None:
-        """`anew` reads everything, `ignore_endings` forgets who has ended the talk so far."""
+    def load(self, db: sqlite3.Connection, past: int = 0, anew: bool = False) -> None:
+        """`anew` reads everything; up to the row `past` nobody has ended the talk."""
         run = runs.get(db, self._run)
         if not anew and self._grow(db, run):
             return
@@ -54,12 +54,10 @@ class Table:
         last = listed[-1] if listed else None
         crashed = last is not None and last.state is State.PARTIAL and last.stop == "crash" and last.seq == self.seq + 1
         self.broken = last.text.rstrip() or None if crashed and last else None
-        if ignore_endings and last:
-            self._ignored = last.n
         _, *above = runs.lineage(db, self._run)
-        self._ignored = max(self._ignored, above[0][1] or 0 if above else 0)
+        self._ignored = max(self._ignored, past, above[0][1] or 0 if above else 0)
         self._endings(listed)
-        self.fresh = not ignore_endings and bool(counted)
+        self.fresh = bool(counted) and counted[-1].n > past
 
     def _grow(self, db: sqlite3.Connection, run: runs.Run) -> bool:
         """Take in one more turn on top of what is known; False where something else has changed."""
