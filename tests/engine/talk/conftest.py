@@ -6,17 +6,16 @@ from pathlib import Path
 import pytest
 
 from engine.providers import estimate, prices, retry
+from engine.settings import paths
 from tests.engine.talk.stage import Stage
 
 _GUEST = "# Guest at a test: {name} (en)\n\nYou are {name}.\n"
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's folders, empty but for the guests Ann and Bob; returns the config folder."""
-    for kind in ("config", "data", "state", "cache"):
-        monkeypatch.setenv(f"XDG_{kind.upper()}_HOME", str(tmp_path / kind))
-    config = tmp_path / "config" / "tertulia"
+def home(private_home: Path) -> Path:
+    """The user's config folder, with the guests Ann and Bob in it."""
+    config = paths.config_dir()
     (config / "personas").mkdir(parents=True)
     for name in ("Ann", "Bob"):
         (config / "personas" / f"{name.lower()}.md").write_text(_GUEST.format(name=name), "utf-8")
@@ -26,8 +25,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def stage(home: Path, tmp_path: Path) -> Stage:
-    stage = Stage(tmp_path / "record" / "t.db")
+def stage(home: Path, database: Path) -> Stage:
+    """An empty record to play duels in."""
+    stage = Stage(database)
     stage.write(lambda db: None)
     return stage
 

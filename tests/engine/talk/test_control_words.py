@@ -74,6 +74,9 @@ def test_a_long_row_of_markdown_is_read_in_linear_time() -> None:
     assert parse("/bye " * 20_000).words == (Word.BYE,) * 20_000
 
 
+SLOW = {"seats": {}, "otherwise": "echo", "pace": {"delay": 0.01, "chunk": 8}}
+
+
 async def test_after_bye_one_last_answer_and_the_end(stage: Stage) -> None:
     played = await stage.play(
         stage.pipeline(
@@ -114,7 +117,7 @@ async def test_help_is_asked_for_in_plain_words(stage: Stage) -> None:
 
 
 async def test_a_human_bye_is_told_to_both_and_answered_once(stage: Stage) -> None:
-    run = stage.create(stage.pipeline({"seats": {}, "otherwise": "echo", "pace": {"delay": 0.02, "chunk": 4}}))
+    run = stage.create(stage.pipeline(SLOW))
     async with stage.host(run) as live:
         await live.shown(1)
         assert await live.tell("bye") == ("taken", None)
@@ -127,7 +130,7 @@ async def test_a_human_bye_is_told_to_both_and_answered_once(stage: Stage) -> No
 
 @pytest.mark.parametrize(("text", "reason"), [("/stop", "stop"), ("That will do. /end", "end")])
 async def test_a_humans_end_lets_no_further_turn_begin(stage: Stage, text: str, reason: str) -> None:
-    run = stage.create(stage.pipeline({"seats": {}, "otherwise": "echo", "pace": {"delay": 0.02, "chunk": 4}}))
+    run = stage.create(stage.pipeline(SLOW))
     async with stage.host(run) as live:
         await live.shown(1)
         await live.tell("say", text=text, now=False)
@@ -150,7 +153,7 @@ async def test_a_run_that_a_control_word_ended_can_go_on(stage: Stage) -> None:
 
 
 async def test_a_run_that_a_human_ended_can_go_on(stage: Stage) -> None:
-    run = stage.create(stage.pipeline({"seats": {}, "otherwise": "echo", "pace": {"delay": 0.02, "chunk": 4}}))
+    run = stage.create(stage.pipeline(SLOW))
     async with stage.host(run) as live:
         await live.shown(1)
         await live.tell("say", text="/end", now=False)

@@ -158,7 +158,8 @@ def test_a_persona_with_a_long_name_can_sit_down(home: Path) -> None:
 
 def test_what_a_seat_has_of_its_persona_and_of_its_own(home: Path) -> None:
     (home / "personas" / "ann.md").write_text(
-        "---\nmodel: scripted/echo\noptions: {top_k: 3}\nexamples: [{user: Hi., assistant: Ho.}]\n---\n# A: Ann\n\nYou are Ann.\n",
+        "---\nmodel: scripted/echo\noptions: {top_k: 3}\nexamples: [{user: Hi., assistant: Ho.}]\n---\n"
+        "# A: Ann\n\nYou are Ann.\n",
         "utf-8",
     )
     found = _resolved({"seats": [{"persona": "ann"}, {"persona": "bob", "model": "scripted/echo", "name": " Robert "}]})
@@ -240,7 +241,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_a_silent_server_is_not_waited_for(home: Path, silent: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seats, "PATIENCE", -0.8)
-    with pytest.raises(UsageError, match="no answer within .* from ollama/llama3.2, scripted/echo"):
+    with pytest.raises(UsageError, match=r"no answer within .* from ollama/llama3.2, scripted/echo"):
         _check(_with_model("ollama/llama3.2"))
 
 
@@ -251,7 +252,7 @@ def test_a_missing_key_is_found_before_the_run(home: Path, monkeypatch: pytest.M
 
 
 def test_a_missing_model_is_found_before_the_run(home: Path) -> None:
-    with pytest.raises(UsageError, match="seat Ann: .*no-such-model"):
+    with pytest.raises(UsageError, match=r"seat Ann: .*no-such-model"):
         _check(_with_model("local/no-such-model"))
 
 
@@ -263,7 +264,7 @@ def test_the_model_of_a_humans_seat_need_not_be_there(home: Path) -> None:
 def test_a_limit_in_money_needs_a_price(home: Path) -> None:
     (home / "prices.yml").write_text("scripted/*: null\nscripted/paid: {prompt: 1, answer: 2}\n", "utf-8")
     scripted.register("paid", {"otherwise": "echo"})
-    with pytest.raises(UsageError, match="limits.cost needs the price of scripted/echo"):
+    with pytest.raises(UsageError, match=r"limits\.cost needs the price of scripted/echo"):
         _check({"limits": {"cost": 1.0}})
     _check({"limits": {"cost": 0}})
     paid = [{"persona": name, "model": "scripted/paid"} for name in ("ann", "bob")]

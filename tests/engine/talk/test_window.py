@@ -17,6 +17,7 @@ from engine.talk import view
 from engine.talk.view import Cut, Frame
 from engine.talk.window import BLOCK, OPENING, ContextFullError, Fit, fit
 from tests.engine.talk.stage import Played, Stage
+import itertools
 
 FRAME = Frame("Ann", "Bob", "You are Ann.", (), "Hello.")
 
@@ -101,7 +102,7 @@ def test_the_beginning_of_a_request_stays_the_same_for_many_turns() -> None:
         found = _fit(_said([20] * turns), 500, before=before)
         before = found.cut.drop
         fronts.append(tuple(message.content for message in found.messages[:6]))
-    changes = sum(one != two for one, two in zip(fronts, fronts[1:], strict=False))
+    changes = sum(one != two for one, two in itertools.pairwise(fronts))
     assert 0 < changes <= len(fronts) * 2 // BLOCK + 1
 
 
