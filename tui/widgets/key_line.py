@@ -9,6 +9,7 @@ from rich.segment import Segment
 from textual import events
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Input, TextArea
 
 from tui.keymap import FOOTER, Entry, entries, pretty
 
@@ -29,6 +30,9 @@ class KeyLine(Widget):
         if self.app.screen is not self.screen:
             return
         useful = [entry for entry in entries(self.screen) if entry.show and not entry.off]
+        if isinstance(self.screen.focused, Input | TextArea):
+            # There, these keys are letters.
+            useful = [entry for entry in useful if entry.key != "space" and len(pretty(entry.key)) > 1]
         last = [entry for entry in useful if entry.id == "app.help"]
         self._entries = [entry for entry in useful if entry not in last][: FOOTER - len(last)] + last
         self.refresh()

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -52,8 +53,7 @@ class Preview(Widget):
             self._build()
 
     def render_line(self, y: int) -> Strip:
-        width, base = self.size.width, self.rich_style
-        return self._strips[y] if y < len(self._strips) else Strip.blank(width, base)
+        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
 
     def _build(self) -> None:
         width, height = self.size.width, self.size.height
@@ -65,11 +65,16 @@ class Preview(Widget):
         rows = [*head, blank, *_newest(body, room)]
         rows += [blank] * max(height - len(rows) - len(foot), 0)
         rows = [*rows, *foot][:height]
+        # Asked for once: Textual works a style out anew each time, which per line was a third of a frame.
         base = self.rich_style
         strips = [Strip(row).crop(0, width).adjust_cell_length(width, base) for row in rows]
-        if strips != self._strips:
-            self._strips = strips
+        before, self._strips = self._strips, strips
+        if len(before) != len(strips):
             self.refresh()
+        else:
+            changed = [y for y, (old, new) in enumerate(zip(before, strips, strict=True)) if old != new]
+            if changed:
+                self.refresh(*(Region(0, y, width, 1) for y in changed))
 
     def _head(self, width: int) -> list[list[Segment]]:
         run, glance = self.run, self.glance
