@@ -174,6 +174,8 @@ class Speaker:
     async def _stop(flusher: asyncio.Task[None]) -> None:
         flusher.cancel()
         await asyncio.wait({flusher})
+        if not flusher.cancelled():
+            flusher.exception()  # the record has failed: the commit that follows raises the same
 
     def _release(self) -> None:
         """Nothing more will come: what the scrubbers held back is harmless."""

@@ -245,11 +245,11 @@ def test_a_host_that_cannot_start_is_told_in_its_own_words(
     log.log_file(database, run).write_text("2026-01-01 10:00:00,000 INFO run x: an older host's last words\n")
     broken = tmp_path / "python"
     broken.write_text(
-        "#!/bin/sh\necho 'Traceback (most recent call last):' >&2\necho 'OSError: no such thing as a file' >&2\nexit 1\n"
+        "#!/bin/sh\necho 'Traceback (most recent call last):' >&2\necho 'OSError: no such file' >&2\nexit 1\n"
     )
     broken.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(broken))
-    with pytest.raises(RecordError, match=r"host did not start: OSError: no such thing as a file$"):
+    with pytest.raises(RecordError, match=r"host did not start: OSError: no such file$"):
         spawn.spawn(database, run)
     broken.write_text("#!/bin/sh\nexit 1\n")
     with pytest.raises(RecordError, match=rf"host did not start: see .*{run}\.log$"):
@@ -260,7 +260,7 @@ def test_the_lock_is_seen_without_being_taken(database: Path) -> None:
     lock = Presence(database, "abc")
     assert presence.holder(database, "abc") is None
     assert lock.acquire()
-    code = "import sys, pathlib; from engine.record import presence; print(presence.holder(pathlib.Path(sys.argv[1]), 'abc'))"
+    code = "import pathlib, sys; from engine.record.presence import holder as h; print(h(pathlib.Path(sys.argv[1]), 'abc'))"
     ask = [sys.executable, "-c", code, str(database)]
     for _ in range(2):
         assert subprocess.run(ask, capture_output=True, text=True).stdout.strip() == str(os.getpid())
