@@ -35,10 +35,10 @@ _PROBE = 1.0
 _EMPTY = (
     ("runs--said", "Nobody is talking yet."),
     ("runs--about", ""),
-    ("runs--about", "A run is a conversation between models. It goes on by itself, also when this"),
-    ("runs--about", "terminal closes, and everything said is kept here."),
+    ("runs--about", "A run is a conversation between models. It goes on by itself,"),
+    ("runs--about", "also when this terminal closes, and all of it is kept here."),
     ("runs--about", ""),
-    ("runs--said", "enter   watch ELIZA meet PARRY, on a small model inside this program"),
+    ("runs--said", "enter   watch ELIZA meet PARRY, on a small model in this program"),
     ("runs--said", "n       start a duel of your own"),
     ("runs--said", "?       all keys"),
 )
