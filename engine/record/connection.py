@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,8 @@ from engine.record.errors import RecordError, explain
 from engine.settings import paths
 
 BUSY_MS = 10_000
+_preparing = threading.Lock()
+"""File locks keep out other processes only."""
 _T = TypeVar("_T")
 
 
@@ -32,7 +35,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
     try:
         db = _connect(f"file:{_quoted(path)}?mode=rw")
         if _version(db) != schema.VERSION or not _is_wal(db):
-            _prepare(db, path)
+            with _preparing:
+                _prepare(db, path)
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA journal_size_limit = 16777216")
         db.execute("PRAGMA foreign_keys = OFF")

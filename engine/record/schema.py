@@ -65,6 +65,7 @@ CREATE TABLE turn (
 );
 CREATE INDEX turn_run ON turn(run, n);
 CREATE INDEX turn_message ON turn(message);
+CREATE INDEX turn_queued ON turn(run) WHERE state = 'queued';
 CREATE TABLE event (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     run INTEGER NOT NULL REFERENCES run(n),
@@ -163,4 +164,11 @@ def migrate(db: sqlite3.Connection) -> None:
         database.table("message").enable_fts(["text"], create_triggers=True, tokenize="unicode61 remove_diacritics 2")
         database.conn.execute("PRAGMA user_version = 1")
 
-    steps.apply(Database(db))
+    db.execute("BEGIN IMMEDIATE")  # the list of migrations is made together with the first of them, or not at all
+    try:
+        steps.apply(Database(db))
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise

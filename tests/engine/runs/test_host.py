@@ -260,7 +260,8 @@ def test_the_lock_is_seen_without_being_taken(database: Path) -> None:
     lock = Presence(database, "abc")
     assert presence.holder(database, "abc") is None
     assert lock.acquire()
-    code = "import pathlib, sys; from engine.record.presence import holder as h; print(h(pathlib.Path(sys.argv[1]), 'abc'))"
+    code = "import pathlib, sys; from engine.record import presence as p\n"
+    code += "print(p.holder(pathlib.Path(sys.argv[1]), 'abc'))"
     ask = [sys.executable, "-c", code, str(database)]
     for _ in range(2):
         assert subprocess.run(ask, capture_output=True, text=True).stdout.strip() == str(os.getpid())
