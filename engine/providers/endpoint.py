@@ -58,6 +58,11 @@ class Endpoint(BaseModel):
         """Where the endpoint is, as set, without a trailing slash."""
         return ((os.environ.get(self.base_url_env) if self.base_url_env else None) or self.base_url).rstrip("/")
 
+    @property
+    def limited(self) -> bool:
+        """Whether the endpoint has any rate limit."""
+        return self.limits != Limits()
+
     def secret(self) -> str | None:
         """The API key, or None where none is needed. Raises ProviderError(KEY) where it is needed and missing."""
         if not self.key:

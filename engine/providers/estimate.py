@@ -45,10 +45,13 @@ _seen: dict[str, _Seen] = {}
 
 def size(messages: Iterable[Message]) -> int:
     """Bytes of text, tool calls included."""
-    return sum(
-        _bytes(message.content) + sum(_bytes(call.name) + _bytes(call.arguments) for call in message.tool_calls)
-        for message in messages
-    )
+    total = 0
+    for message in messages:  # a plain loop: this runs over the whole history at every turn
+        text = message.content
+        total += len(text) if text.isascii() else _bytes(text)
+        for call in message.tool_calls:
+            total += _bytes(call.name) + _bytes(call.arguments)
+    return total
 
 
 def request_bounds(model: str, request: Request) -> Bounds:

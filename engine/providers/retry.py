@@ -83,7 +83,7 @@ async def _limited(
     adapter: Adapter, request: Request, endpoint: Endpoint | None
 ) -> AsyncGenerator[Delta | Waiting, None]:
     """One try, within the endpoint's limits."""
-    ticket = await rates.reserve(endpoint, _expected(endpoint, request)) if endpoint else None
+    ticket = await rates.reserve(endpoint, _expected(endpoint, request)) if endpoint and endpoint.limited else None
     if ticket and ticket.wait > 0:
         called = False
         try:

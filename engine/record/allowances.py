@@ -51,27 +51,24 @@ def get(db: sqlite3.Connection, n: int) -> Allowance:
 
 def reserve(db: sqlite3.Connection, n: int, call: int, amount: float) -> Allowance | None:
     """Reserve on `n` and everything above it; returns the node that has no room (nothing reserved then), or None."""
-    path = _path(db, n)
-    for node in path:
-        left = get(db, node).left
-        if left is not None and amount > left:
-            return get(db, node)
-    db.executemany(
-        "INSERT INTO reservation (allowance, call, amount) VALUES (?, ?, ?)", [(node, call, amount) for node in path]
-    )
+    for row in db.execute(f"{_SELECT} WHERE n IN ({_UP}) AND cap IS NOT NULL", (n,)).fetchall():
+        node = Allowance(*row)
+        if node.left is not None and amount > node.left:
+            return node
+    db.execute(f"INSERT INTO reservation (allowance, call, amount) SELECT n, ?2, ?3 FROM ({_UP})", (n, call, amount))
     return None
 
 
 def settle(db: sqlite3.Connection, call: int, spent: dict[str, float]) -> None:
     """Replace a call's reservations by what it really used, by unit; a unit not given used nothing."""
     rows = db.execute(
-        "SELECT reservation.n, allowance.n, allowance.unit FROM reservation"
-        " JOIN allowance ON allowance.n = reservation.allowance WHERE call = ?",
+        "SELECT allowance.n, allowance.unit FROM reservation JOIN allowance ON allowance.n = reservation.allowance"
+        " WHERE call = ?",
         (call,),
     ).fetchall()
-    for reservation, node, unit in rows:
-        db.execute("DELETE FROM reservation WHERE n = ?", (reservation,))
-        db.execute("UPDATE allowance SET spent = spent + ? WHERE n = ?", (spent.get(unit, 0.0), node))
+    used = [(spent.get(unit, 0.0), node) for node, unit in rows]
+    db.executemany("UPDATE allowance SET spent = spent + ? WHERE n = ?", used)
+    db.execute("DELETE FROM reservation WHERE call = ?", (call,))
 
 
 def settle_reserved(db: sqlite3.Connection, call: int) -> None:
@@ -84,8 +81,7 @@ def settle_reserved(db: sqlite3.Connection, call: int) -> None:
 
 def spend(db: sqlite3.Connection, n: int, amount: float) -> None:
     """Spend without a reservation (turns, minutes), on `n` and everything above it."""
-    for node in _path(db, n):
-        db.execute("UPDATE allowance SET spent = spent + ? WHERE n = ?", (amount, node))
+    db.execute(f"UPDATE allowance SET spent = spent + ?2 WHERE n IN ({_UP})", (n, amount))
 
 
 def settle_dead(db: sqlite3.Connection, run: int) -> None:
@@ -108,12 +104,8 @@ SELECT n, unit, cap, spent, estimated,
        (SELECT coalesce(sum(amount), 0) FROM reservation WHERE allowance = allowance.n)
 FROM allowance
 """
-
-
-def _path(db: sqlite3.Connection, n: int) -> list[int]:
-    path: list[int] = []
-    current: int | None = n
-    while current is not None:
-        path.append(current)
-        current = db.execute("SELECT parent FROM allowance WHERE n = ?", (current,)).fetchone()[0]
-    return path
+_UP = """
+WITH RECURSIVE up(n) AS (
+    SELECT ?1 UNION ALL SELECT parent FROM allowance JOIN up ON allowance.n = up.n WHERE parent IS NOT NULL
+) SELECT n FROM up
+"""

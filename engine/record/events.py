@@ -83,8 +83,8 @@ class Kind(StrEnum):
     RATE_WAITED = "rate.waited"
     """seat, wait (s): the provider's rate limit, shared by all runs, held the call back."""
     CONTEXT_CUT = "context.cut"
-    """seat, strategy (drop-oldest, summarise, memory), kept, dropped (messages, after the first `kept`), tokens, window,
-    exact."""
+    """seat, strategy (drop-oldest, summarise, memory), kept, dropped (messages after the first `kept`), tokens,
+    window, exact."""
     CONTEXT_TRUNCATED = "context.truncated"
     """seat, estimated, counted: the provider read less than it was sent."""
     LIMIT_REACHED = "limit.reached"

@@ -78,6 +78,8 @@ class Reader:
             found = turns.listing(self._db, run.n, limit=page)
             live = turns.live(self._db, run.n)
             if live:
+                while found and found[0].n > live.n:  # more notes are queued behind it than a page holds
+                    found = turns.listing(self._db, run.n, before=found[0].n, limit=page) + found
                 found = [live if turn.n == live.n else turn for turn in found]
             return Attachment(
                 run, runs.spec(self._db, run), found, asks.listing(self._db, run.n), events.newest(self._db)

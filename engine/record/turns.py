@@ -94,7 +94,8 @@ def add_delta(db: sqlite3.Connection, run: int, turn: int, seq: int, ms: int, te
 def streamed(db: sqlite3.Connection, turn: int) -> tuple[str, str]:
     """(text, thinking) that a live turn's deltas hold."""
     text, thinking = [], []
-    for (data,) in _deltas(db, turn):
+    run, start = _stream(db, turn)
+    for (data,) in _deltas(db, run, turn, start):
         piece = json.loads(data)
         text.append(piece.get("text", ""))
         thinking.append(piece.get("thinking", ""))
@@ -323,8 +324,7 @@ def _stream(db: sqlite3.Connection, turn: int) -> tuple[int, int]:
     return run, row[0]
 
 
-def _deltas(db: sqlite3.Connection, turn: int) -> sqlite3.Cursor:
-    run, start = _stream(db, turn)
+def _deltas(db: sqlite3.Connection, run: int, turn: int, start: int) -> sqlite3.Cursor:
     return db.execute(
         "SELECT data FROM event WHERE run = ? AND id > ? AND turn = ? AND kind = 'turn.delta' ORDER BY id",
         (run, start, turn),
@@ -340,7 +340,8 @@ def _close(
     stop: str,
     last: tuple[int, str, str] | None = None,
 ) -> None:
-    deltas = [json.loads(data) for (data,) in _deltas(db, turn)]
+    _, start = _stream(db, turn)
+    deltas = [json.loads(data) for (data,) in _deltas(db, run, turn, start)]
     pieces = [(piece["t"], piece.get("text", ""), piece.get("thinking", "")) for piece in deltas]
     if last and (last[1] or last[2]):
         pieces.append(last)
@@ -349,7 +350,6 @@ def _close(
         "UPDATE turn SET state = ?, message = ?, ended = ?, stop = ?, pace = ? WHERE n = ?",
         (state, message, time.time(), stop, zlib.compress(packed) if packed else None, turn),
     )
-    _, start = _stream(db, turn)
     db.execute(
         "DELETE FROM event WHERE run = ? AND id > ? AND turn = ? AND kind IN ('turn.delta', 'turn.progress')",
         (run, start, turn),

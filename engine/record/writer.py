@@ -123,6 +123,16 @@ class Writer:
         outcomes: list[tuple[Any, Exception | None]] = []
         db.execute("BEGIN IMMEDIATE")
         try:
+            if len(pieces) == 1:  # most often; the transaction itself is its savepoint
+                try:
+                    outcomes.append((pieces[0](db), None))
+                except Exception as error:
+                    if type(error) in _OF_THE_FILE:
+                        raise
+                    db.execute("ROLLBACK")
+                    return [(None, error)]
+                db.execute("COMMIT")
+                return outcomes
             for work in pieces:
                 db.execute("SAVEPOINT piece")
                 try:

@@ -43,7 +43,7 @@ def personas() -> list[dict[str, Any]]:
 
 
 def models() -> list[dict[str, Any]]:
-    """What each provider offers now: endpoint, name (ENDPOINT/MODEL), window, note; or endpoint and error.
+    """What each provider offers now, scripts left out: endpoint, name (ENDPOINT/MODEL), window, note; or endpoint and error.
 
     Asks every provider at once and waits for at most PATIENCE seconds.
     """
@@ -70,5 +70,6 @@ async def _models() -> list[dict[str, Any]]:
             for item in found
         ]
 
-    groups = await asyncio.gather(*(offered(name) for name in registry.endpoints()))
+    places = registry.endpoints().items()
+    groups = await asyncio.gather(*(offered(name) for name, place in places if place.adapter != "scripted"))
     return [entry for group in groups for entry in group]

@@ -5,6 +5,7 @@ A view is a function of recorded content alone, so that any past request can be 
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
 from collections.abc import Sequence
@@ -65,8 +66,11 @@ def messages(frame: Frame, said: Sequence[Said], cut: Cut = Cut()) -> list[Messa
             if cut.summary and index == cut.keep:
                 _add(talk, "user", SUMMARY.format(text=cut.summary))
             continue
-        own = message.author == frame.seat
-        _add(talk, "assistant" if own else "user", _heard(message, frame, own))
+        author = message.author
+        if author == frame.seat:
+            _add(talk, "assistant", _own(message.text))
+        else:
+            _add(talk, "user", _heard(message.text, author == HUMAN, frame.other))
     if not talk or talk[0][0] == "assistant":
         talk.insert(0, ("user", frame.start))
     if talk[-1][0] == "assistant":  # the other's turn was skipped
@@ -106,16 +110,19 @@ def _add(talk: list[tuple[str, str]], role: str, text: str) -> None:
         talk.append((role, text))
 
 
-def _heard(message: Said, frame: Frame, own: bool) -> str:
-    """The text as it reaches a seat: control words off, and in plain words where they ask it for something."""
-    parsed = control_words.parse(message.text)
+@functools.lru_cache(maxsize=4096)
+def _own(text: str) -> str:
+    """A seat's own words, control words off."""
+    return control_words.parse(text).text.strip() or SILENCE
+
+
+@functools.lru_cache(maxsize=4096)
+def _heard(said: str, human: bool, other: str) -> str:
+    """What others said, as it reaches a seat: control words off, and in plain words where they ask it for something."""
+    parsed = control_words.parse(said)
     text = parsed.text.strip()
-    if own:
-        return text or SILENCE
-    human = message.author == HUMAN
     parts = [NOTE.format(text=text) if human and text else text]
     for word in parsed.words:
         if word in (Word.HELP, Word.BYE):
-            asked = _ENDING if human and word is Word.BYE else f"[{control_words.spoken(word, frame.other)}]"
-            parts.append(asked)
+            parts.append(_ENDING if human and word is Word.BYE else f"[{control_words.spoken(word, other)}]")
     return "\n\n".join(part for part in parts if part) or SILENCE

@@ -86,7 +86,7 @@ def test_models_say_what_is_there_and_why_the_rest_is_not(cli: Cli, offline: Non
     result = cli("models")
     assert result.out.splitlines() == ["lmstudio/m␛[1m  4,096 tokens, small", "scripted/echo"]
     assert "ollama: cannot reach it" in result.err
-    assert [item["endpoint"] for item in cli("models", "--json").lines] == ["ollama", "lmstudio", "scripted"]
+    assert [item["endpoint"] for item in cli("models", "--json").lines] == ["ollama", "lmstudio"]
 
 
 def test_a_pull_that_fails_is_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
