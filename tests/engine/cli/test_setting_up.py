@@ -84,7 +84,7 @@ def test_pipelines_are_listed_shown_and_checked(cli: Cli, pipeline: Any, home: P
 
 def test_models_say_what_is_there_and_why_the_rest_is_not(cli: Cli, offline: None) -> None:
     result = cli("models")
-    assert result.out.splitlines() == ["lmstudio/m␛[1m  4,096 tokens, small", "scripted/echo"]
+    assert result.out.splitlines() == ["lmstudio/m␛[1m  4,096 tokens, small"]
     assert "ollama: cannot reach it" in result.err
     assert [item["endpoint"] for item in cli("models", "--json").lines] == ["ollama", "lmstudio"]
 
