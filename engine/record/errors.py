@@ -24,6 +24,8 @@ def explain(error: sqlite3.Error, path: Path) -> RecordError:
     """The one-line form of what SQLite said about the file at `path`."""
     code = getattr(error, "sqlite_errorcode", 0) or 0
     primary = code & 0xFF
+    if path.is_dir():
+        return RecordError(f"{path}: a folder, not a record; name a file in it with --db")
     if primary == sqlite3.SQLITE_FULL or code in (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE):
         return DiskFullError(f"{path}: the disk is full; free some space, then `tertulia resume`")
     if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
