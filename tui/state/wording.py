@@ -21,9 +21,8 @@ def line(event: Event) -> str | None:
 
 def _ended(how: str) -> Callable[[Mapping[str, Any]], str]:
     def say(data: Mapping[str, Any]) -> str:
-        reason = str(data.get("reason") or "").replace("_", " ")
-        detail = str(data.get("detail") or "")
-        return ": ".join(part for part in (how, reason) if part) + (f" · {detail}" if detail else "")
+        why = str(data.get("detail") or "") or str(data.get("reason") or "").replace("_", " ")
+        return f"{how}: {why}" if why else how
 
     return say
 
@@ -33,15 +32,16 @@ def _changed(data: Mapping[str, Any]) -> str | None:
     return " · ".join(f"{key} is now {value}" for key, value in changes.items()) or None
 
 
-def _swapped(data: Mapping[str, Any]) -> str:
+def _swapped(data: Mapping[str, Any]) -> str | None:
     seat, changes = data.get("seat"), dict(data.get("changes") or {})
     parts = []
     if "model" in changes:
         parts.append(f"runs on {changes.pop('model')}")
     if "persona" in changes:
         parts.append(f"is {changes.pop('persona')}")
-    parts += [f"has {key} {value}" for key, value in changes.items()]
-    return f"{seat} now {', '.join(parts)}" if parts else ""
+    changes.pop("human", None)  # taking and handing back a seat say so themselves
+    parts += [f"has {key.removeprefix('options.')} {value}" for key, value in changes.items()]
+    return f"{seat} now {', '.join(parts)}" if parts else None
 
 
 def _cut(data: Mapping[str, Any]) -> str:

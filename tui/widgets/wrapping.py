@@ -71,7 +71,9 @@ def _wrap_wide(text: str, start: int, end: int, width: int, rows: list[Span]) ->
         return
     clusters, _ = split_graphemes(line)
     starts = [cluster[0] for cluster in clusters]
-    ends = list(accumulate(cluster[2] for cluster in clusters))
+    # Rich measures a joiner that joins nothing one way in a cluster and another way in a text: the wider one wins.
+    widths = (max(cells, cell_len(line[low:high])) if high - low > 1 else cells for low, high, cells in clusters)
+    ends = list(accumulate(widths))
     first, count = 0, len(clusters)
     while True:
         base = ends[first - 1] if first else 0

@@ -159,7 +159,11 @@ def step(play: Stage, code: int, text: str) -> None:
     elif code == 18:
         db(lambda c: runs.end(c, n, Status.FINISHED, "turn_limit", text or None))
     elif code == 19:
-        db(lambda c: events.append(c, n, Kind.CONTEXT_CUT, None, {"seat": "PARRY", "kept": 2, "dropped": 8, "window": 512}))
+        db(
+            lambda c: events.append(
+                c, n, Kind.CONTEXT_CUT, None, {"seat": "PARRY", "kept": 2, "dropped": 8, "window": 512}
+            )
+        )
     elif code == 20:
         swapped = {**SPEC, "limits": {"turns": 60}}
         db(lambda c: runs.change_spec(c, n, swapped, {"limits.turns": 60}))
