@@ -23,7 +23,6 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     listed = [
         {"endpoint": "ollama", "name": None, "window": None, "note": "", "error": "cannot reach it: `ollama serve`"},
         {"endpoint": "lmstudio", "name": "lmstudio/m\x1b[1m", "window": 4096, "note": "small", "error": None},
-        {"endpoint": "scripted", "name": "scripted/echo", "window": None, "note": "", "error": None},
     ]
     monkeypatch.setattr("engine.runs.catalog.models", lambda: listed)
 
