@@ -22,6 +22,9 @@ def backup(source: Path, target: Path, progress: Callable[[int, int], None] | No
         copy = sqlite3.connect(partial, isolation_level=None)
         try:
             report = progress or (lambda done, total: None)
+            # One snapshot for the whole copy: otherwise it begins again whenever a host commits.
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM run").fetchone()
             reader.backup(copy, pages=1024, progress=lambda _, left, total: report(total - left, total))
             copy.execute("PRAGMA journal_mode = DELETE")
         finally:

@@ -30,7 +30,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
             paths.private_dir(path.parent)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
-        raise RecordError(f"{path}: cannot be created: {error.strerror}; use another --db") from None
+        raise RecordError(f"{path}: cannot be created ({error.filename}: {error.strerror}); use another --db") from None
     db = None
     try:
         db = _connect(f"file:{_quoted(path)}?mode=rw")

@@ -111,7 +111,7 @@ def test_no_record_yet_a_folder_and_a_missing_folder(tmp_path: Path) -> None:
         assert "a folder, not a record" in fault(opener, tmp_path / "folder.db")
     (tmp_path / "file").touch()
     below = tmp_path / "file" / "t.db"
-    assert "cannot be created: Not a directory; use another --db" in fault(open_writer, below)
+    assert f"cannot be created ({tmp_path / 'file'}: File exists); use another --db" in fault(open_writer, below)
     empty = tmp_path / "empty.db"
     empty.touch()
     assert "an empty record" in fault(open_reader, empty)
