@@ -64,7 +64,7 @@ async def rounds(path: Path, run: str) -> tuple[float, float]:
                 await pilot.press(key)
             costs.append((time.process_time() - began) * 1000 / len(KEYS))
         assert len(view.entries) in (10, 5000)
-    return statistics.median(costs), first
+    return min(costs), first  # the least disturbed round: other work on the machine only adds
 
 
 async def test_a_key_among_5000_messages_costs_what_it_costs_among_10(
