@@ -13,7 +13,8 @@ from engine.record.visible import one_line, visible
 
 
 class Plain:
-    """Prints events in order. Text in the middle of a turn is printed as it comes, its trailing space held back."""
+    """Prints events in order. On a terminal a turn's text is printed as it comes, its trailing space held back; a pipe or
+    a file gets each turn whole, once it is finished."""
 
     def __init__(self, seats: list[str]) -> None:
         self._seats = seats
@@ -29,6 +30,8 @@ class Plain:
             case "turn.started":
                 self._end_line()
                 self._begin(data)
+            case "turn.delta" if not sys.stdout.isatty():
+                pass
             case "turn.delta":
                 if self._turn != data["seq"]:
                     self._begin(data)
