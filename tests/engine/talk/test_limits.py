@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,10 @@ from engine.providers.protocol import Delta, Request, Usage
 from engine.record import allowances
 from engine.record.runs import Status
 from engine.record.turns import State
+from engine.runs.control import Control
+from engine.settings.errors import UsageError
 from tests.engine.talk.stage import Stage
+from tests.watch import Watch
 
 ECHO: dict[str, Any] = {"seats": {}, "otherwise": "echo"}
 SLOW: dict[str, Any] = {**ECHO, "pace": {"chunk": 4, "delay": 0.02}}
@@ -25,6 +28,7 @@ async def test_the_limit_of_turns(stage: Stage, turns: int) -> None:
     assert [event.data["unit"] for event in stage.events(played.run, "limit.reached")] == ["turns"]
     row = stage.row(played.run)
     assert (row.status, row.reason) == (Status.FINISHED, "limit:turns")
+    assert stage.spent(played.run)["minutes"] > 0
 
 
 async def test_the_opening_is_a_turn(stage: Stage) -> None:
@@ -174,3 +178,22 @@ async def test_an_answer_of_unknown_use_is_settled_at_what_was_reserved(
     assert row.unpriced == row.turns > 1
     node = stage.read(lambda db: allowances.of_run(db, row.n))["tokens"]
     assert node.spent == node.estimated > 0
+
+
+def test_resume_with_a_raised_limit_starts_a_host_that_goes_on(stage: Stage, watch: Callable[[str], Watch]) -> None:
+    control = Control(stage.database, "test")
+    seats = [{"persona": name, "model": "scripted/echo"} for name in ("ann", "bob")]
+    run = control.start({"kind": "duel", "seats": seats, "starter": "ann"}, ["limits.turns=2"])
+    following = watch(run)
+    following.until("run.finished")
+    first = stage.said(run)
+    with pytest.raises(UsageError, match=f"run {run} has finished .limit:turns.; raise what ended it"):
+        control.resume(run)
+    with pytest.raises(UsageError, match=r"limits\.turn: unknown key; did you mean turns"):
+        control.resume(run, ["limits.turn=4"])
+    assert stage.row(run).status is Status.FINISHED
+    control.resume(run, ["limits.turns=4"])
+    following.until("run.finished")
+    assert stage.said(run)[:2] == first
+    assert [turn.seq for turn in stage.turns(run)] == [1, 2, 3, 4]
+    assert stage.row(run).reason == "limit:turns"

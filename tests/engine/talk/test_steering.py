@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -278,6 +279,45 @@ async def test_a_command_at_any_moment_leaves_the_record_whole(stage: Stage, ver
                 await live.tell("release", seat="Ann")
         await live.ended()
     _consistent(stage, run)
+
+
+async def test_a_retry_that_comes_too_late_to_cut_redoes_the_finished_turn(stage: Stage) -> None:
+    run = stage.create(stage.pipeline(SLOW), ["limits.turns=2"])
+    async with stage.host(run) as live:
+
+        async def too_late(why: str) -> None:
+            assert live.duel._turn is not None
+            await asyncio.wait({live.duel._turn})
+
+        live.duel.cut_and_wait = too_late  # type: ignore[method-assign]
+        await live.shown(1, 8)
+        assert await live.tell("retry") == ("taken", None)
+        await live.until(lambda db: stage.turns(run, State.REPLACED), "the turn taken back")
+        _hurry()
+        await live.ended()
+    assert [turn.seq for turn in stage.turns(run, State.REPLACED)] == [1]
+    _consistent(stage, run)
+
+
+async def test_an_ask_that_is_cut_while_it_opens_is_withdrawn(stage: Stage) -> None:
+    run = stage.create(stage.pipeline(ECHO, ann={"human": True}))
+    async with stage.host(run) as live:
+        await live.asked()
+        begun, busy = threading.Event(), threading.Event()
+        live.writer.submit(lambda db: (begun.set(), busy.wait(20)))
+        await asyncio.to_thread(begun.wait, 20)
+        opening = asyncio.create_task(live.host.ask("text", "Are you there?"))
+        while live.writer._queue.empty():
+            await asyncio.sleep(0)
+        opening.cancel()
+        busy.set()
+        await asyncio.wait({opening})
+        assert opening.cancelled()
+        listed = stage.read(lambda db: asks.listing(db, every=True))
+        assert [(ask.question, ask.state) for ask in listed][-1] == ("Are you there?", "withdrawn")
+        assert stage.row(run).status is Status.WAITING
+        await live.tell("stop")
+    assert stage.row(run).status is Status.STOPPED
 
 
 def _consistent(stage: Stage, run: str) -> None:
