@@ -27,7 +27,7 @@ class Kind(StrEnum):
     """why: command, step, repetition, limit or fault."""
     RUN_RESUMED = "run.resumed"
     RUN_WAITING = "run.waiting"
-    """why: what it waits for (an ask, a model's memory, a rate)."""
+    """why: what it waits for; ask (only where it is one)."""
     RUN_FINISHED = "run.finished"
     """reason (machine-readable), detail."""
     RUN_STOPPED = "run.stopped"

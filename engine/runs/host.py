@@ -100,7 +100,7 @@ class Host:
         """The last row of the run's turns when it last finished and was asked to go on; 0 where it never was."""
         self._writer = writer
         self._answers: dict[int, asyncio.Future[str]] = {}
-        self._waits: list[str] = []
+        self._waits: list[dict[str, Any]] = []
         self._paused = ""
 
     async def commit(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
@@ -142,14 +142,15 @@ class Host:
         self.gate.open()
 
     @contextlib.asynccontextmanager
-    async def waiting(self, why: str) -> Any:
-        """The run stands still for a reason outside it, and says so."""
-        self._waits.append(why)
+    async def waiting(self, why: str, ask: int | None = None) -> Any:
+        """The run stands still for a reason outside it (an `ask`, or something else), and says so."""
+        wait = {"why": why} | ({"ask": ask} if ask is not None else {})
+        self._waits.append(wait)
         try:
             await self.commit(lambda db: self._stand(db, self.gate.closed))
             yield
         finally:
-            self._waits.remove(why)
+            self._waits.remove(wait)
             await self.commit(lambda db: self._stand(db, self.gate.closed))
 
     async def ask(
@@ -193,7 +194,7 @@ class Host:
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._answers[number] = future
         try:
-            async with self.waiting(question):
+            async with self.waiting(question, number):
                 answer = await future
             await self.commit(lambda db: take(db, number, answer))
             return answer
@@ -222,8 +223,8 @@ class Host:
     def _stand(self, db: sqlite3.Connection, paused: bool) -> None:
         """Say how the run stands now: in its row and by the event of the same meaning."""
         if self._waits:
-            why = self._waits[-1]
-            runs.set_status(db, self.run.n, Status.WAITING, Kind.RUN_WAITING, {"why": why}, detail=why)
+            wait = self._waits[-1]
+            runs.set_status(db, self.run.n, Status.WAITING, Kind.RUN_WAITING, wait, detail=wait["why"])
         elif paused:
             runs.set_status(db, self.run.n, Status.PAUSED, Kind.RUN_PAUSED, {"why": self._paused})
         else:

@@ -94,6 +94,7 @@ def _tokens(value: Any) -> str:
 _LINES: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
     Kind.RUN_STARTED: lambda data: "resumed" if data.get("resumed") else None,
     Kind.RUN_CRASHED: lambda data: "the host died here",
+    Kind.RUN_WAITING: lambda data: None if "ask" in data else f"waits: {data.get('why')}",
     Kind.RUN_FINISHED: _ended("finished"),
     Kind.RUN_STOPPED: _ended("stopped"),
     Kind.RUN_FAILED: _ended("failed"),
@@ -105,6 +106,7 @@ _LINES: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
     Kind.TURN_FAILED: lambda data: f"{data.get('seat')} could not answer: {data.get('error')}",
     Kind.CONTROL_WORD: lambda data: f"{data.get('seat')} said /{str(data.get('word')).lstrip('/')}",
     Kind.CALL_RETRIED: _retried,
+    Kind.RATE_WAITED: lambda data: f"{data.get('seat')}: the provider's rate limit asks for {data.get('wait')} s",
     Kind.CONTEXT_CUT: _cut,
     Kind.CONTEXT_TRUNCATED: _truncated,
     Kind.LIMIT_REACHED: _limit,
