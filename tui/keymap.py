@@ -103,7 +103,7 @@ def pretty(key: str) -> str:
 
 
 def file() -> Path:
-    return paths.config_dir() / "keys.yml"
+    return paths.config_dir() / "keymap.yml"
 
 
 def load() -> dict[str, str]:
@@ -150,4 +150,4 @@ def _subclasses(owner: type[DOMNode]) -> Iterator[type[DOMNode]]:
 
 def _near(name: str, ids: Iterable[str | None]) -> str:
     hint = nearest(name, [item for item in ids if item])
-    return hint if hint.startswith("did") else "`tertulia --list-keys` lists them"
+    return hint if hint.startswith("did") else "`tertulia keymap` lists them"

@@ -16,12 +16,14 @@ DONE, FAILED, WRONG_USE = 0, 1, 2
 def main(argv: Sequence[str] | None = None) -> int:
     """What the command line says; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words and words != ["--list-keys"]:
+    if words:
+        from engine.cli.lazy import Entry
         from engine.cli.main import main as command_line
 
-        return command_line(words, opener=open_app)
+        keymap = Entry("tui.show_keymap:show_keymap", "List the app's commands and their keys.", "Set up")
+        return command_line(words, opener=open_app, more={"keymap": keymap})
     try:
-        return list_keys() if words else open_app(paths.database(), None)
+        return open_app(paths.database(), None)
     except UsageError as error:
         print(f"tertulia: {error}", file=sys.stderr)
         return WRONG_USE
@@ -51,21 +53,6 @@ def open_app(database: Path, run: str | None) -> int:
             file=sys.stderr,
         )
     return app.return_code or DONE
-
-
-def list_keys() -> int:
-    """Every command of the app: its id, its keys, what it does."""
-    from tui import keymap
-
-    chosen = keymap.load()
-    rows = [
-        (str(item.id), chosen.get(str(item.id), item.key), item.tooltip or item.description) for item in keymap.known()
-    ]
-    width, keys = (max(len(row[column]) for row in rows) for column in (0, 1))
-    for name, key, about in rows:
-        print(f"{name:<{width}}  {key:<{keys}}  {about}")
-    print(f"\nYour own go into {keymap.file()}, for example\n    runs.stop: ctrl+x", file=sys.stderr)
-    return DONE
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ def show_paths(session: Session, as_json: bool) -> None:
         "models": _models(),
         "config": paths.config_dir(),
         "keys": keys.file(),
+        "app settings": paths.config_dir() / "app.yml",
+        "app keymap": paths.config_dir() / "keymap.yml",
         "own personas": paths.config_dir() / "personas",
         "own pipelines": paths.config_dir() / "pipelines",
         "shipped personas": shipped.folder("personas"),

@@ -94,7 +94,7 @@ async def test_keys_of_ones_own_replace_the_old_ones(book: Book) -> None:
     ("text", "said"),
     [
         ("runs.serch: F", "did you mean runs.search?"),
-        ("nonsense: F", "--list-keys"),
+        ("nonsense: F", "tertulia keymap"),
         ("runs.search: {a: b}", "give a key"),
         ("runs.search: []", "give a key"),
         ("runs.search: [' ']", "a key is empty"),

@@ -84,7 +84,7 @@ def test_preview(picture: Any, eight: Any, status: Status) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_help(picture: Any, eight: Any, size: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.widgets.help.file", lambda: "~/.config/tertulia/keys.yml")
+    monkeypatch.setattr("tui.widgets.help.file", lambda: "~/.config/tertulia/keymap.yml")
     picture(size, "question_mark", ready=lambda app: app.screen.query(".help"))
 
 

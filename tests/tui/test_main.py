@@ -59,7 +59,7 @@ def test_attach_reaches_the_app_only_with_a_terminal() -> None:
 
 
 def test_every_command_can_be_listed_with_its_id(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--list-keys"]) == 0
+    assert main(["keymap"]) == 0
     listed = capsys.readouterr().out.splitlines()
     assert any(line.split()[:2] == ["runs.new", "n"] for line in listed)
     assert listed == sorted(listed)
