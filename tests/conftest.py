@@ -20,6 +20,14 @@ _MODELS = weights.folder()
 _SECRET_NAMES = ("_API_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Benchmarks run when they are asked for: `-m bench`."""
+    if "bench" not in config.option.markexpr:
+        measured = [item for item in items if item.get_closest_marker("bench")]
+        config.hook.pytest_deselected(items=measured)
+        items[:] = [item for item in items if item not in measured]
+
+
 @pytest.fixture(autouse=True)
 def private_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Folders and settings of this test alone; hosts that it leaves behind are killed."""

@@ -57,6 +57,8 @@ class StreamScrubber:
 
     def feed(self, piece: str) -> str:
         """The part of the text so far that is safe to store."""
+        if not piece:
+            return ""
         if self._swallowing:
             end = _TAIL.match(piece).end()  # type: ignore[union-attr]
             self._swallowing, piece = end == len(piece), piece[end:]
