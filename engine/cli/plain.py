@@ -13,8 +13,11 @@ from engine.record.visible import one_line, visible
 
 
 class Plain:
-    """Prints events in order. On a terminal a turn's text is printed as it comes, its trailing space held back; a pipe or
-    a file gets each turn whole, once it is finished."""
+    """Prints events in order.
+
+    On a terminal a turn's text is printed as it comes, its trailing space held back; a pipe or a file gets each turn
+    whole, once it is finished.
+    """
 
     def __init__(self, seats: list[str]) -> None:
         self._seats = seats

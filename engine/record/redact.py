@@ -15,6 +15,8 @@ _GROWING = re.compile(
 )
 """The end of a text that more text may turn into a secret of a known shape, or into a whole character."""
 _TAIL = re.compile(r"[A-Za-z0-9._~+/=-]*")
+_LOOK = len("Bearer ")
+"""Characters before a secret that say whether it is one."""
 _LONG = 512
 """Characters that a shape may grow to before it counts as a secret without waiting for its end."""
 
@@ -50,7 +52,7 @@ class StreamScrubber:
     def __init__(self) -> None:
         self._known = _known()
         self._before = ""
-        """The character before what is held: it decides whether a word begins there."""
+        """The end of what is out: it decides whether a word begins where the rest does, or a bearer's token."""
         self._held = ""
         self._swallowing = False
         """Inside a secret so long that it was masked before its end."""
@@ -72,7 +74,7 @@ class StreamScrubber:
         if len(text) - start > _LONG and growing and matches and matches[-1][1] == len(text):
             start, self._swallowing = len(text), True
         safe = _masked(text[first:start], [(begin - first, end - first) for begin, end in matches if end <= start])
-        self._before, self._held = text[start - 1 : start], text[start:]
+        self._before, self._held = text[max(start - _LOOK, 0) : start], text[start:]
         return safe
 
     def rest(self) -> str:

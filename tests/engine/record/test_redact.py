@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from engine.record import asks, calls, commands, content, events, redact, runs, turns
@@ -47,6 +47,7 @@ TEXTS = st.lists(st.one_of(WORDS, st.text(max_size=5)), max_size=12).map("".join
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400)
 @given(TEXTS, st.lists(st.integers(0, 300), max_size=20))
+@example("Bearer task-task-Bearer ", [])
 def test_a_stream_is_scrubbed_as_the_whole_text_is(text: str, cuts: list[int]) -> None:
     assert "".join(streamed(pieces_of(text, cuts))) == scrub(text)
 
