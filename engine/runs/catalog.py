@@ -45,7 +45,8 @@ def personas() -> list[dict[str, Any]]:
 def models() -> list[dict[str, Any]]:
     """What each provider offers now, scripts left out.
 
-    Each entry has endpoint, name (ENDPOINT/MODEL), window and note, or endpoint and error. Asks every provider at once and waits for at most PATIENCE seconds.
+    Each entry has endpoint, name (ENDPOINT/MODEL), window and note, or endpoint and error. Asks every provider at once
+    and waits for at most PATIENCE seconds.
     """
     return asyncio.run(_models())
 
