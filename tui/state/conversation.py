@@ -214,6 +214,8 @@ class Conversation:
 
     def _give(self, event: Event) -> None:
         data = event.data
+        if "as" in data:  # words for a seat come as its turn
+            return
         self._given.add(_row(event))
         self._add(Entry(event.id, "note", data["text"], event.at, data["seq"], data["seat"]))
 

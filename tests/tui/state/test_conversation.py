@@ -169,6 +169,12 @@ def step(play: Stage, code: int, text: str) -> None:
         db(lambda c: runs.change_spec(c, n, swapped, {"limits.turns": 60}))
     elif code == 21 and live is not None:
         db(lambda c: events.append(c, n, Kind.TURN_PROGRESS, f"turn/{play.seq}", {"done": 1, "total": 9}, turn=live))
+    elif code == 22:
+        db(lambda c: turns.queue_words(c, n, play.seq, "PARRY", text, "ana"))
+    elif code == 23 and live is None:
+        said = db(lambda c: turns.take_words(c, n))
+        if said:
+            db(lambda c: turns.say(c, n, play.seq, *said, "human"))
 
 
 def catch_up(view: Conversation, reader: Reader) -> None:
@@ -185,7 +191,7 @@ def shown(view: Conversation, reader: Reader) -> tuple[Any, ...]:
 
 
 STEPS = st.lists(
-    st.tuples(st.integers(0, 21), st.sampled_from(["", "Why? ", "word\x1b[31m ", "two\nlines "]), st.booleans()),
+    st.tuples(st.integers(0, 23), st.sampled_from(["", "Why? ", "word\x1b[31m ", "two\nlines "]), st.booleans()),
     max_size=40,
 )
 
@@ -263,6 +269,21 @@ def test_a_note_waits_at_the_end_and_then_stands_before_its_turn(empty: Path, cl
         ("note", State.FINISHED),
         ("turn", State.LIVE),
     ]
+
+
+def test_words_for_a_seat_wait_and_then_come_as_its_turn(empty: Path, clock: Clock, tmp_path: Path) -> None:
+    play = stage(empty, tmp_path, clock)
+    reader = Reader(play.path)
+    view = Conversation.attach(reader, play.id)
+    play.do(lambda db: turns.queue_words(db, play.n, play.seq, "PARRY", "I am PARRY", "ana"))
+    catch_up(view, reader)
+    assert [(entry.kind, entry.seat, entry.state) for entry in view.entries] == [("note", "PARRY", State.QUEUED)]
+    said = play.do(lambda db: turns.take_words(db, play.n))
+    play.do(lambda db: turns.say(db, play.n, play.seq, *said, "human"))
+    catch_up(view, reader)
+    late = Conversation.attach(reader, play.id)
+    for found in (view, late):
+        assert [(entry.kind, entry.seat, entry.text) for entry in found.entries] == [("turn", "PARRY", "I am PARRY")]
 
 
 def test_a_fork_shows_the_history_it_shares(empty: Path, clock: Clock, tmp_path: Path) -> None:
