@@ -37,6 +37,8 @@ _STATUS: dict[str, Status] = {
     Kind.RUN_CRASHED: Status.CRASHED,
 }
 _TOTALS = frozenset({Kind.TURN_FINISHED, Kind.TURN_PARTIAL, Kind.TURN_FAILED, Kind.TURN_SKIPPED, Kind.CALL_RETRIED})
+_TRIES = frozenset({Kind.CALL_RETRIED, Kind.TURN_PARTIAL, Kind.TURN_FAILED})
+"""What may leave the tries of a turn next to each other."""
 _SPEC = frozenset({Kind.SPEC_CHANGED, Kind.SEAT_CHANGED, Kind.SEAT_TAKEN, Kind.SEAT_RELEASED})
 
 
@@ -59,6 +61,7 @@ class Conversation:
         self.has_older = False
         self.refresh(found.run, found.spec)
         self._read(found.turns, places, page)
+        self._fold()
 
     @classmethod
     def attach(cls, reader: Reader, run_id: str, page: int = PAGE) -> Conversation:
@@ -114,8 +117,10 @@ class Conversation:
         rows = reader.turns(self.run, before=self._oldest, limit=limit)
         before = len(self.entries)
         self._read(rows, log.backwards(reader.db, self.run.n, _PLACES, self._walked), limit)
-        self.moved += len(self.entries) > before
-        return len(self.entries) - before
+        came = len(self.entries) - before
+        self.moved += came > 0
+        self._fold()
+        return came
 
     def apply(self, event: Event) -> None:
         """Take one event of this run; those that are covered already are passed over."""
@@ -130,9 +135,33 @@ class Conversation:
             self.spec_stale = True
         if event.kind in _HANDLERS:
             _HANDLERS[event.kind](self, event)
+        self._mark(event)
+        if event.kind in _TRIES:
+            self._fold()
+
+    def _mark(self, event: Event) -> None:
         text = wording.line(event)
         if text:
-            self._add(Entry(event.id, "mark", text, event.at))
+            retried = "retried" if event.kind == Kind.CALL_RETRIED else None
+            seat = str(event.data.get("seat") or "") if retried else ""
+            self._add(Entry(event.id, "mark", text, event.at, seat=seat, stop=retried))
+
+    def _fold(self) -> None:
+        """Tries of one turn that broke off at the same words, or at none, stand there once: the last one, counted."""
+        kept: list[Entry] = []
+        for entry in self.entries:
+            last = kept[-1] if kept else None
+            if last and last.stop == "retried" and last.kind == "mark" and entry.seat == last.seat:
+                if entry.kind == "mark" and entry.stop == "retried":
+                    kept.pop()
+                elif len(kept) > 1 and _same_try(kept[-2], entry):
+                    kept.pop()
+                    entry.times += kept.pop().times
+                    entry.version += 1
+            kept.append(entry)
+        if len(kept) < len(self.entries):
+            self.entries = kept
+            self.moved += 1
 
     def _stand(self, event: Event) -> None:
         self.status = _STATUS[event.kind]
@@ -274,8 +303,7 @@ class Conversation:
                     self._add(of_turn(turn, event.id, event.data.get("continues") or ""))
             elif event.kind == Kind.NOTE_GIVEN:
                 self._give(event)
-            if text := wording.line(event):
-                self._add(Entry(event.id, "mark", text, event.at))
+            self._mark(event)
         for turn in rows:
             if turn.state is State.QUEUED:
                 self._add(of_note(turn, WAITING + turn.n))
@@ -284,6 +312,12 @@ class Conversation:
         for turn in wanted.values():  # shared with the run this one was forked from
             if turn.state is not State.FAILED:
                 self._add(of_turn(turn, turn.n - WAITING))
+
+
+def _same_try(before: Entry, entry: Entry) -> bool:
+    """Whether both are broken tries of one turn, and the later one says all that the earlier one said."""
+    partial = before.state is entry.state is State.PARTIAL and before.kind == entry.kind == "turn"
+    return partial and (before.seq, before.stop) == (entry.seq, entry.stop) and entry.text.startswith(before.text)
 
 
 def _order(entry: Entry) -> int:

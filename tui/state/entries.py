@@ -31,6 +31,8 @@ class Entry:
     tokens_in: int | None = None
     tokens_out: int | None = None
     cost: float | None = None
+    times: int = 1
+    """How many tries broke off like this one."""
     progress: tuple[int, int] | None = field(default=None, compare=False)
     """(read, all) tokens of the prompt, while it is read."""
     row: int | None = field(default=None, compare=False)

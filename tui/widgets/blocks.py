@@ -26,6 +26,9 @@ _SLIDE = 4000
 """A live message beyond that shows its end, which moves on in steps of this size."""
 
 
+_CUT = {"say": "somebody spoke", "crash": "the host died"}
+
+
 class _Row(NamedTuple):
     kind: str
     text: str = ""
@@ -228,8 +231,9 @@ def _awaited(entry: Entry) -> str:
 
 def _label(entry: Entry) -> str:
     if entry.state is State.PARTIAL:
-        why = one_line((entry.stop or "").replace("_", " "), 40)
-        return f"cut off{': ' + why if why else ''}; kept, no part of the talk"
+        why = _CUT.get(entry.stop or "", one_line((entry.stop or "").replace("_", " "), 40))
+        times = f" {entry.times} times" if entry.times > 1 else ""
+        return f"cut off{times}{': ' + why if why else ''}; kept, no part of the talk"
     if entry.state is State.REPLACED:
         return "replaced; kept, no part of the talk"
     if entry.state is State.SKIPPED:

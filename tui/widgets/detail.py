@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.segment import Segment
 from textual.app import ComposeResult
@@ -16,6 +16,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
+from engine.record import content
 from engine.record.calls import Call
 from engine.record.reader import Reader
 from engine.record.visible import one_line, visible
@@ -101,7 +102,8 @@ class MessageDetail(ModalScreen[None]):
     MessageDetail .detail--keys { height: 1; color: $text-muted; }
     """
 
-    def __init__(self, entry: Entry, calls: list[Call]) -> None:
+    def __init__(self, entry: Entry, calls: list[tuple[Call, dict[str, Any]]]) -> None:
+        """`calls` come with the options that each sent."""
         super().__init__()
         self._entry, self._calls = entry, calls
 
@@ -110,7 +112,7 @@ class MessageDetail(ModalScreen[None]):
         """The detail of an entry with every call that was made for it."""
         rows = reader.turns(view.run, limit=_RECENT)
         found = entry.row or next((row.n for row in rows if (row.seq, row.started) == (entry.seq, entry.at)), None)
-        return cls(entry, reader.calls(found) if found else [])
+        return cls(entry, [(call, _options(reader, call)) for call in reader.calls(found)] if found else [])
 
     def compose(self) -> ComposeResult:
         with Vertical():
@@ -134,7 +136,13 @@ class MessageDetail(ModalScreen[None]):
         self.notify(f"copied {len(self._entry.text):,} characters", timeout=3, markup=False)
 
 
-def _sections(entry: Entry, calls: list[Call]) -> Iterator[tuple[str, str]]:
+def _options(reader: Reader, call: Call) -> dict[str, Any]:
+    row = call.request.get("options")
+    sent: dict[str, Any] = json.loads(content.body(reader.db, row)) if isinstance(row, int) else {}
+    return sent | ({"seed": call.request["seed"]} if "seed" in call.request else {})
+
+
+def _sections(entry: Entry, calls: list[tuple[Call, dict[str, Any]]]) -> Iterator[tuple[str, str]]:
     who = one_line(entry.seat)
     yield "head", f"Turn {entry.seq} · {who}" if entry.kind == "turn" else f"Note · {who}"
     yield "about", "\n".join(_facts(entry)) + "\n"
@@ -142,9 +150,9 @@ def _sections(entry: Entry, calls: list[Call]) -> Iterator[tuple[str, str]]:
     if entry.thinking:
         yield "head", f"\nThinking, {figures.count(len(entry.thinking))} characters"
         yield "about", entry.thinking
-    for call in calls:
+    for call, options in calls:
         yield "head", f"\nCall {call.attempt} · {one_line(call.purpose)} · {one_line(call.model)}"
-        yield "about", "\n".join(_of_call(call))
+        yield "about", "\n".join(_of_call(call, options))
 
 
 def _facts(entry: Entry) -> Iterator[str]:
@@ -163,7 +171,7 @@ def _facts(entry: Entry) -> Iterator[str]:
         yield f"{'cost':<10}{'unknown' if entry.cost is None else figures.money(entry.cost)}"
 
 
-def _of_call(call: Call) -> Iterator[str]:
+def _of_call(call: Call, options: dict[str, Any]) -> Iterator[str]:
     if call.error:
         yield f"error     {one_line(call.error)}"
     if call.stop:
@@ -171,9 +179,11 @@ def _of_call(call: Call) -> Iterator[str]:
     for name, value in (("thinking", call.thinking), ("cached", call.cached)):
         if value:
             yield f"{name:<10}{value} tokens"
-    for key, value in call.request.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        yield f"{one_line(key):<10}{one_line(text)}"
+    sent = (f"{key} {json.dumps(value, ensure_ascii=False)}" for key, value in options.items() if value is not None)
+    yield f"options   {one_line(' · '.join(sent)) or 'none of its own'}"
+    keep, drop = call.request.get("cut") or (0, 0)
+    if drop:
+        yield f"left out  {drop} messages{f' after the first {keep}' if keep else ''}"
 
 
 def _pieces(text: str) -> Iterator[str]:

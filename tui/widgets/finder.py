@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -22,6 +23,8 @@ from tui.background import run_in_background
 from tui.state.figures import age
 
 _LIMIT = 100
+_ROOMY = 80
+"""Cells from which on a title has its full length."""
 
 
 class Finder(ModalScreen[Hit | None]):
@@ -68,23 +71,34 @@ class Finder(ModalScreen[Hit | None]):
         if asked != self._asked or not self.is_attached:
             return
         self._hits = hits
-        listing = self.query_one(OptionList)
-        listing.clear_options()
-        listing.add_options([Option(self._line(hit)) for hit in hits])
-        listing.highlighted = 0 if hits else None
+        self._list(0)
         more = f"the best {_LIMIT}; more words find fewer" if len(hits) == _LIMIT else ""
         self._say(asked, more if hits else ("nobody said that" if words.strip() else ""))
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(lambda: self._list(self.query_one(OptionList).highlighted or 0))
+
+    def _list(self, chosen: int) -> None:
+        listing = self.query_one(OptionList)
+        width = max(listing.content_region.width - listing.styles.scrollbar_size_vertical - 2, 20)
+        listing.clear_options()
+        listing.add_options([Option(self._line(hit, width)) for hit in self._hits])
+        listing.highlighted = chosen if self._hits else None
 
     def _say(self, asked: int, text: str) -> None:
         if asked == self._asked and self.is_attached:
             self.query_one(".picker--state", Static).update(text)
 
-    def _line(self, hit: Hit) -> Text:
-        text = Text(no_wrap=True, overflow="ellipsis")
-        text.append(f"{one_line(hit.seat, 14)}  ", style="bold")
+    def _line(self, hit: Hit, width: int) -> Text:
+        """Who, what, and where to find it, in so many cells: what was said is cut, the words searched for stay."""
+        title = one_line(hit.title, 30 if width > _ROOMY else 16)
+        where = f"  {title} · turn {hit.seq} · {age(self._now() - hit.at)}"
+        text = Text(f"{one_line(hit.seat, 14)}  ", style="bold", no_wrap=True)
+        said = Text(style="not bold")
         for n, part in enumerate(hit.snippet.replace("\x03", "\x02").split("\x02")):
-            text.append(_keep_edges(part), style="bold underline" if n % 2 else "")
-        text.append(f"   {one_line(hit.title, 30)} · turn {hit.seq} · {age(self._now() - hit.at)}", style="dim")
+            said.append(_keep_edges(part), style="bold underline" if n % 2 else "")
+        text.append_text(_window(said, max(width - text.cell_len - cell_len(where), 8)))
+        text.append(where, style="not bold dim")
         return text
 
     @on(Input.Submitted)
@@ -103,6 +117,16 @@ class Finder(ModalScreen[Hit | None]):
 
     def action_cancel(self) -> None:
         self.dismiss(None)
+
+
+def _window(said: Text, room: int) -> Text:
+    """As much as fits, in which the first words that were found can be seen; always `room` cells wide."""
+    first = next((span for span in said.spans if span.style), None)
+    if first and cell_len(said.plain[: first.end]) >= room:
+        start = max(first.start - room // 4, 0)
+        said = Text("…").append_text(said[start:])
+    said.truncate(room, overflow="ellipsis", pad=True)
+    return said
 
 
 def _keep_edges(part: str) -> str:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -13,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.keymap import Entry, file
+from tui.widgets.wrapping import wrap
 
 
 class Help(ModalScreen[None]):
@@ -32,33 +34,51 @@ class Help(ModalScreen[None]):
         with Vertical(classes="dialog help"):
             yield Static(f"Keys in {self._place}", classes="dialog--title", markup=False)
             with VerticalScroll():
-                yield Static(self._table())
+                yield Table(self._entries)
             yield Static("", classes="dialog--about")
             yield Static(f"Your own keys, by the id on the right: {file()}", classes="dialog--about", markup=False)
             yield Static("j k scroll   esc back", classes="dialog--keys", markup=False)
-
-    def _table(self) -> Text:
-        keys = max((cell_len(entry.shown_keys) for entry in self._entries), default=0) + 2
-        details = max((cell_len(entry.detail) for entry in self._entries), default=0) + 2
-        text = Text(no_wrap=True, overflow="ellipsis")
-        for group in (0, 1, 2):
-            for entry in self._entries:
-                if _group(entry) != group:
-                    continue
-                text.append(set_cell_size(entry.shown_keys, keys), style="bold")
-                detail = entry.detail[0].upper() + entry.detail[1:]
-                text.append(set_cell_size(detail, details), style="dim" if entry.off else "")
-                text.append(f"{entry.id}\n", style="dim")
-                if entry.off:
-                    text.append(" " * keys + f"  off: {entry.off}\n", style="dim italic")
-            text.append("\n" if group < 2 else "")
-        text.rstrip()
-        return text
 
     def action_scroll(self, rows: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)
 
 
+class Table(Static):
+    """Three columns; what a key does is folded into the middle one."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        super().__init__(markup=False)
+        self._entries = sorted(entries, key=_group)
+        self._keys = max((cell_len(entry.shown_keys) for entry in entries), default=0) + 2
+        self._ids = max((cell_len(entry.id) for entry in entries), default=0)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.update(self._text(event.size.width))
+
+    def _text(self, width: int) -> Text:
+        room = max(width - self._keys - self._ids - 2, 10)
+        text = Text(no_wrap=True)
+        group = None
+        for entry in self._entries:
+            if group is not None and group // 10 != _group(entry) // 10:
+                text.append("\n")
+            group = _group(entry)
+            detail = entry.detail[0].upper() + entry.detail[1:]
+            said = [(detail[start:end], "dim" if entry.off else "") for start, end in wrap(detail, room)]
+            if entry.off:
+                off = f"off: {entry.off}"
+                said += [(f"  {off[start:end]}", "dim italic") for start, end in wrap(off, room - 2)]
+            for row, (words, style) in enumerate(said):
+                text.append(set_cell_size("" if row else entry.shown_keys, self._keys), style="bold")
+                text.append(set_cell_size(words, room), style=style)
+                text.append("" if row else f"  {entry.id}", style="dim")
+                text.append("\n")
+        text.rstrip()
+        return text
+
+
 def _group(entry: Entry) -> int:
-    """What one does here, moving about, and what works everywhere."""
-    return 2 if entry.id.startswith("app.") else 0 if entry.detail != entry.label else 1
+    """What one does here, the keys of the footer first; moving about; what works everywhere."""
+    if entry.id.startswith("app."):
+        return 20
+    return 10 if entry.detail == entry.label else 0 if entry.show else 1

@@ -60,6 +60,7 @@ class Rows(Widget, can_focus=True):
         self._blocks.clear()
         self._port.end()
         self._moved = view.moved if view else 0
+        self._seen = self._newest()
         self.look_again()
 
     def sync(self, now: float) -> None:
@@ -166,8 +167,8 @@ class Rows(Widget, can_focus=True):
         self._places = self._port.lines()
         entries = self.view.entries if self.view else []
         self._anchor()
-        if self._port.follow and entries:
-            self._seen = max((entry.order for entry in entries[-8:] if entry.order < WAITING), default=0)
+        if entries and (self._port.follow or (self._places and self._places[-1][0] == len(entries) - 1)):
+            self._seen = self._newest()
         blank = Strip.blank(look.width, look.palette.said)
         strips = []
         for index, row in self._places:
@@ -177,6 +178,10 @@ class Rows(Widget, can_focus=True):
         if self.below and strips:
             strips[-1] = self._more_below(strips[-1], look)
         self._repaint(strips)
+
+    def _newest(self) -> int:
+        entries = self.view.entries if self.view else []
+        return max((entry.order for entry in entries[-8:] if entry.order < WAITING), default=0)
 
     def _more_below(self, strip: Strip, look: Look) -> Strip:
         label = f" ↓ {self.below} new below, G "

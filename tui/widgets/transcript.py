@@ -41,7 +41,6 @@ class Transcript(Explains, Rows):
                 tooltip="Choose the message after"),
         Binding("enter", "detail", "details", show=False, id="transcript.detail",
                 tooltip="The chosen message in full: model, options, timing, tokens, cost, thinking"),
-        Binding("y", "copy", "copy", show=False, id="transcript.copy", tooltip="Copy the chosen or the last message"),
         Binding("o", "thinking", "thinking", show=False, id="transcript.thinking",
                 tooltip="Unfold or fold the thinking: of the chosen message, or all"),
         Binding("n", "hit(-1)", "older hit", show=False, id="transcript.older_hit",

@@ -176,6 +176,16 @@ def step(play: Stage, code: int, text: str) -> None:
         if said:
             db(lambda c: turns.say(c, n, play.seq, *said, "human"))
 
+    elif code == 24:
+        said = {"seat": "ELIZA", "error": "429", "attempt": 2, "wait": 0.5}
+        db(lambda c: events.append(c, n, Kind.CALL_RETRIED, f"turn/{play.seq}", said))
+    elif code == 25 and live is not None:
+        seq, seat = play.seq, SPEC["seats"][play.seq % 2]["name"]  # type: ignore[index]
+        said = {"seat": seat, "error": "broken", "attempt": 2, "wait": 0.5}
+        db(lambda c: events.append(c, n, Kind.CALL_RETRIED, f"turn/{seq}", said))
+        db(lambda c: turns.keep_partial(c, n, live, play.run.head, "error"))
+        play.begin()
+
 
 def catch_up(view: Conversation, reader: Reader) -> None:
     for event in reader.events(view.last, run=view.run.id):
@@ -191,7 +201,7 @@ def shown(view: Conversation, reader: Reader) -> tuple[Any, ...]:
 
 
 STEPS = st.lists(
-    st.tuples(st.integers(0, 23), st.sampled_from(["", "Why? ", "word\x1b[31m ", "two\nlines "]), st.booleans()),
+    st.tuples(st.integers(0, 25), st.sampled_from(["", "Why? ", "word\x1b[31m ", "two\nlines "]), st.booleans()),
     max_size=40,
 )
 
@@ -284,6 +294,29 @@ def test_words_for_a_seat_wait_and_then_come_as_its_turn(empty: Path, clock: Clo
     late = Conversation.attach(reader, play.id)
     for found in (view, late):
         assert [(entry.kind, entry.seat, entry.text) for entry in found.entries] == [("turn", "PARRY", "I am PARRY")]
+
+
+def test_tries_that_break_off_alike_stand_there_once_with_their_number(
+    empty: Path, clock: Clock, tmp_path: Path
+) -> None:
+    play = stage(empty, tmp_path, clock)
+    reader = Reader(play.path)
+    view = Conversation.attach(reader, play.id)
+    play.begin()
+    for text in ("How does", "How does", "How does that", "Why not"):
+        play.say(text)
+        step(play, 25, "")
+        catch_up(view, reader)
+    pages = Conversation.attach(reader, play.id, 1)
+    while pages.has_older:
+        pages.older(reader, 1)
+    for found in (view, pages):
+        assert [(entry.kind, entry.text, entry.times) for entry in found.entries if entry.kind == "turn"] == [
+            ("turn", "How does that", 3),
+            ("turn", "Why not", 1),
+            ("turn", "", 1),
+        ]
+        assert [entry.kind for entry in found.entries] == ["turn", "mark", "turn", "mark", "turn"]
 
 
 def test_a_fork_shows_the_history_it_shares(empty: Path, clock: Clock, tmp_path: Path) -> None:

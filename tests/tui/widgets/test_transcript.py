@@ -62,6 +62,25 @@ async def test_it_follows_until_scrolled_and_counts_what_is_new(stage: Stage) ->
         assert rows(transcript)[-1].endswith("and more")
 
 
+async def test_what_was_there_when_a_talk_was_opened_at_a_turn_is_not_new(stage: Stage) -> None:
+    long_talk(stage, 40)
+    app = DuelApp(stage.path, stage.id)
+    async with app.run_test(size=(80, 24)) as pilot:
+        transcript = app.pane.transcript
+        for seq in (3, 40):
+            app.pane.show(stage.id)
+            app.pane.go_to(seq)
+            app.tick()
+            await pilot.pause()
+            assert any(f"turn {seq}," in row for row in rows(transcript))
+            assert not any("new below" in row for row in rows(transcript))
+        app.pane.show(stage.id)
+        app.pane.go_to(3)
+        stage.turn("new words")
+        app.tick()
+        assert rows(transcript)[-1].endswith("↓ 1 new below, G")
+
+
 async def test_scrolling_to_the_end_follows_again(stage: Stage) -> None:
     long_talk(stage, 40)
     app = DuelApp(stage.path, stage.id)
