@@ -25,15 +25,21 @@ def search(db: sqlite3.Connection, words: str, *, run: int | None = None, limit:
     query = _query(words)
     if not query:
         return []
+    # A snippet costs more than the rest of a match: only the best get one, in a second pass over what matches.
     rows = db.execute(
         """
+        WITH best AS MATERIALIZED (
+            SELECT message_fts.rowid AS message, turn.n AS turn, bm25(message_fts) AS score
+            FROM message_fts JOIN turn ON turn.message = message_fts.rowid
+            WHERE message_fts MATCH ?1 AND (?2 IS NULL OR turn.run = ?2)
+            ORDER BY score, turn.n DESC LIMIT ?3)
         SELECT run.id, run.title, turn.n, turn.seq, turn.seat, coalesce(turn.ended, turn.started),
                snippet(message_fts, 0, char(2), char(3), '…', 16)
-        FROM message_fts JOIN turn ON turn.message = message_fts.rowid JOIN run ON run.n = turn.run
-        WHERE message_fts MATCH ? AND (? IS NULL OR turn.run = ?)
-        ORDER BY bm25(message_fts), turn.n DESC LIMIT ?
+        FROM message_fts CROSS JOIN best ON best.message = +message_fts.rowid
+        JOIN turn ON turn.n = best.turn JOIN run ON run.n = turn.run
+        WHERE message_fts MATCH ?1 ORDER BY best.score, turn.n DESC
         """,
-        (query, run, run, limit),
+        (query, run, limit),
     )
     return [Hit(*row) for row in rows]
 

@@ -260,21 +260,23 @@ def listing(db: sqlite3.Connection, run: int, *, before: int | None = None, limi
 def get(db: sqlite3.Connection, run: int, seq: int) -> Turn | None:
     """The turn `seq` that counts, or None."""
     for segment, bound in runs.lineage(db, run):
-        rows = db.execute(
-            f"{_SELECT} WHERE turn.run = ? AND turn.seq = ? AND turn.role = 'turn' AND (? IS NULL OR turn.n <= ?)"
-            " ORDER BY turn.n DESC",
-            (segment, seq, bound, bound),
-        )
-        for row in rows:
-            turn = _turn(row, bound)
-            if turn.state in (State.FINISHED, State.SKIPPED, State.LIVE):
-                return turn
+        # Without a limit the rest of the run is read for a second row before the first one is handed out.
+        row = db.execute(
+            f"{_SELECT} WHERE turn.run = ?1 AND turn.seq = ?2 AND turn.role = 'turn' AND (?3 IS NULL OR turn.n <= ?3)"
+            " AND (turn.state IN ('finished', 'skipped', 'live') OR turn.state = 'replaced' AND turn.replaced >= ?3)"
+            " ORDER BY turn.n DESC LIMIT 1",
+            (segment, seq, bound),
+        ).fetchone()
+        if row:
+            return _turn(row, bound)
     return None
 
 
 def live(db: sqlite3.Connection, run: int) -> Turn | None:
     """The turn being spoken, its text so far included, or None."""
-    row = db.execute(f"{_SELECT} WHERE turn.run = ? AND turn.state = 'live' ORDER BY turn.n DESC", (run,)).fetchone()
+    row = db.execute(
+        f"{_SELECT} WHERE turn.run = ? AND turn.state = 'live' ORDER BY turn.n DESC LIMIT 1", (run,)
+    ).fetchone()
     return _turn(row, None, streamed(db, row["n"])) if row else None
 
 

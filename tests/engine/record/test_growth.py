@@ -71,3 +71,26 @@ def test_what_is_said_about_a_turn_is_kept_when_its_deltas_go(database: Path) ->
         newest = events.newest(db)
         turns.add_delta(db, n, turns.open_turn(db, n, 2, "B", "b", "m"), 2, 1, "x")
         assert [event.id > newest for event in events.after(db, newest)] == [True, True], "ids are never used again"
+
+
+def steps_to_get_the_last_turn(path: Path, count: int) -> int:
+    """Hundreds of SQLite's own steps that it takes to find the last turn of a run of so many."""
+    taken = 0
+
+    def step() -> int:
+        nonlocal taken
+        taken += 1
+        return 0
+
+    with closing(open_writer(path)) as db:
+        n = transact(db, lambda db: runs.find(db, runs.create(db, "duel", "t", {"kind": "duel"})).n)
+        transact(db, lambda db: [turns.say(db, n, seq, "AB"[seq % 2], f"{seq}", "end") for seq in range(1, count + 1)])
+        db.set_progress_handler(step, 100)
+        found = turns.get(db, n, count)
+        db.set_progress_handler(None, 100)
+    assert found and found.text == str(count)
+    return taken
+
+
+def test_the_last_turn_is_found_at_once_however_long_the_talk(tmp_path: Path) -> None:
+    assert steps_to_get_the_last_turn(tmp_path / "long.db", 400) <= steps_to_get_the_last_turn(tmp_path / "a.db", 4) + 1
