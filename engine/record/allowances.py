@@ -45,6 +45,11 @@ def of_run(db: sqlite3.Connection, run: int) -> dict[str, Allowance]:
     return {row[1]: Allowance(*row) for row in db.execute(f"{_SELECT} WHERE run = ?", (run,))}
 
 
+def numbers(db: sqlite3.Connection, run: int) -> dict[str, int]:
+    """The rows of the run's own nodes by unit, for those who need no sums."""
+    return dict(db.execute("SELECT unit, n FROM allowance WHERE run = ?", (run,)).fetchall())
+
+
 def get(db: sqlite3.Connection, n: int) -> Allowance:
     return Allowance(*db.execute(f"{_SELECT} WHERE n = ?", (n,)).fetchone())
 

@@ -291,7 +291,7 @@ class Duel:
             )
 
     def _count_turns(self, db: sqlite3.Connection, change: int) -> None:
-        allowances.spend(db, allowances.of_run(db, self.host.run.n)["turns"].n, change)
+        allowances.spend(db, allowances.numbers(db, self.host.run.n)["turns"], change)
         self.table.load(db)
 
     def _spend_all_minutes(self, db: sqlite3.Connection) -> None:
@@ -300,7 +300,7 @@ class Duel:
 
     async def _limit(self, node: Allowance) -> Outcome:
         await self._tell(Kind.LIMIT_REACHED, {"unit": node.unit, "cap": node.cap, "spent": round(node.spent, 6)})
-        return Outcome(Status.FINISHED, f"limit:{node.unit}", f"the limit of {node.cap:g} {node.unit} is reached")
+        return Outcome(Status.FINISHED, f"limit:{node.unit}", f"the limit of {_amount(node)} is reached")
 
     async def _after_fault(self, error: Exception) -> Outcome | None:
         """Retries have ended: ask what now, rather than die."""
@@ -340,3 +340,10 @@ class Duel:
             waited, self._memory = self._memory, None
             waited.cancel()
             await asyncio.wait({waited})
+
+
+def _amount(node: Allowance) -> str:
+    """The allowance in words: 1 turn, 15 minutes, $0.1."""
+    if node.unit == "cost":
+        return f"${node.cap:g}"
+    return f"{node.cap:g} {node.unit.removesuffix('s') if node.cap == 1 else node.unit}"

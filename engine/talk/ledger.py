@@ -52,8 +52,8 @@ class Ledger:
 
         def write(db: sqlite3.Connection) -> int | Allowance:
             call = calls.begin(db, run, turn, purpose, seat, self._model, recipe(db), attempt)
-            for unit, node in allowances.of_run(db, run).items():
-                if unit in wanted and (full := allowances.reserve(db, node.n, call, wanted[unit])):
+            for unit, node in allowances.numbers(db, run).items():
+                if unit in wanted and (full := allowances.reserve(db, node, call, wanted[unit])):
                     allowances.settle(db, call, {})
                     calls.end(db, call, error=f"limit: {unit}")
                     return full

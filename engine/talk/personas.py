@@ -97,7 +97,7 @@ def find(name: str | Path) -> Persona:
     found = files.get(text) or files.get(text.lower())
     if found is None:
         hint = nearest(text, files)
-        raise UsageError(f"no persona is called {text!r}: {hint} Or give the path of a persona file.")
+        raise UsageError(f"no persona is called {text!r}: {hint} (or give the path of a persona file)")
     return load(found)
 
 

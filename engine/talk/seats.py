@@ -76,6 +76,7 @@ class Seating:
 
 async def check(duel: Duel) -> None:
     """Whether every seat's options are understood and its key, server and model are there. Raises UsageError."""
+    prices.table()  # a fault in prices.yml is told before anything is spent
     seating = Seating()
     try:
         for seat in duel.seats:
@@ -97,7 +98,8 @@ def check_options(seating: Seating, seat: Seat) -> None:
     try:
         adapter, model = seating.adapter(seat)
         known = adapter.honours.options
-        for source, options in (("", seat.options), ("the persona's ", guest)):
+        place = seating.place(seat)
+        for source, options in (("", seat.options), ("the persona's ", guest), (f"{place.name}'s ", place.options)):
             for key, value in options.items():
                 if key not in known:
                     raise UsageError(f"{source}options.{key}: {seat.model} does not honour it; {nearest(key, known)}")

@@ -259,8 +259,8 @@ class Speaker:
         return text
 
     def _spend_time(self, db: sqlite3.Connection) -> None:
-        node = allowances.of_run(db, self._host.run.n)["minutes"]
-        allowances.spend(db, node.n, (time.monotonic() - self._came) / 60)
+        node = allowances.numbers(db, self._host.run.n)["minutes"]
+        allowances.spend(db, node, (time.monotonic() - self._came) / 60)
 
     async def _note(self, kind: Kind, data: dict[str, Any]) -> None:
         run, seq = self._host.run.n, self._order.seq

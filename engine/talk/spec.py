@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import reprlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -145,7 +146,8 @@ def validate(pipeline: dict[str, Any], source: str) -> Duel:
     try:
         duel = Duel.model_validate(layers.merge(layers.load("talk"), pipeline))
     except ValidationError as error:
-        raise UsageError(f"{source}: {_line(error)}") from None
+        path = error.errors(include_url=False)[0]["loc"]
+        raise UsageError(f"{_blamed(path, pipeline, source)}: {_line(error)}") from None
     for number, seat in enumerate(duel.seats):
         try:
             _complete(duel, seat)
@@ -211,6 +213,19 @@ def _named(duel: Duel, name: str) -> Seat:
     return named[0] if named else duel.seat(name)
 
 
+def _blamed(path: Sequence[str | int], pipeline: dict[str, Any], source: str) -> str:
+    """The pipeline, or talk.yml where the fault lies in what only that says."""
+    place: Any = pipeline
+    own: Any = layers.load("talk")
+    for key in path:
+        if isinstance(place, dict) and key not in place and key in own:
+            return layers.named("talk")
+        if not isinstance(place, dict) or key not in place:
+            return source
+        place, own = place[key], own[key] if isinstance(own.get(key), dict) else {}
+    return source
+
+
 def _line(error: ValidationError) -> str:
     """The first fault in one line: the key, what is wrong, what was meant."""
     first = error.errors(include_url=False)[0]
@@ -224,4 +239,6 @@ def _line(error: ValidationError) -> str:
         return f"{spot}: missing"
     if first["type"] in ("too_short", "too_long") and path == ["seats"]:
         return f"seats: a duel has two seats, not {len(first['input'])}"
+    if first["type"] == "model_type":
+        return f"{spot}: must be `key: value` pairs, not {reprlib.repr(first['input'])}"
     return f"{spot}: {first['msg']}, got {reprlib.repr(first['input'])}"

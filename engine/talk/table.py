@@ -40,9 +40,9 @@ class Table:
 
     def load(self, db: sqlite3.Connection, past: int = 0, anew: bool = False) -> None:
         """`anew` reads everything; up to the row `past` nobody has ended the talk."""
-        run = runs.get(db, self._run)
-        if not anew and self._grow(db, run):
+        if not anew and self._grow(db):
             return
+        run = runs.get(db, self._run)
         listed = turns.listing(db, self._run)
         counted = [turn for turn in listed if turn.role == "turn" and turn.state in (State.FINISHED, State.SKIPPED)]
         self.seq, self.head = run.turns, run.head
@@ -59,39 +59,43 @@ class Table:
         self._endings(listed)
         self.fresh = bool(counted) and counted[-1].n > past
 
-    def _grow(self, db: sqlite3.Connection, run: runs.Run) -> bool:
+    def _grow(self, db: sqlite3.Connection) -> bool:
         """Take in one more turn on top of what is known; False where something else has changed."""
-        if run.turns == self.seq and run.head == self.head and self.said:
+        seq, head = db.execute("SELECT turns, head FROM run WHERE n = ?", (self._run,)).fetchone()
+        if seq == self.seq and head == self.head and self.said:
             return True
-        if run.turns != self.seq + 1 or self.head is None or run.head is None:
+        if seq != self.seq + 1 or self.head is None or head is None:
             return False
-        turn = turns.get(db, self._run, run.turns)
-        if turn is None or turn.message != run.head or turn.state is not State.FINISHED:
+        row = db.execute(
+            "SELECT turn.n, turn.seat, message.text, message.thinking"
+            " FROM turn JOIN message ON message.n = turn.message"
+            " WHERE turn.message = ? AND turn.run = ? AND turn.seq = ? AND turn.role = 'turn'"
+            " AND turn.state = 'finished' AND message.parent = ?",
+            (head, self._run, seq, self.head),
+        ).fetchone()
+        if row is None:
             return False
-        parent = db.execute("SELECT parent FROM message WHERE n = ?", (run.head,)).fetchone()[0]
-        if parent != self.head:
-            return False
-        self.said.append(Said(run.head, parent, turn.seat, turn.text, turn.thinking))
-        self.spoken.append((turn.seat, turn.text))
-        self.seq, self.head, self.last_seat = run.turns, run.head, turn.seat
-        self.own.add(turn.n)
+        turn, seat, text, thinking = row
+        self.said.append(Said(head, self.head, seat, text, thinking or ""))
+        self.spoken.append((seat, text))
+        self.seq, self.head, self.last_seat = seq, head, seat
+        self.own.add(turn)
         self.broken, self.retries, self.fresh = None, 0, True
-        self._hear(turn)
+        self._hear("turn", seat, text)
         return True
 
     def _endings(self, listed: list[Turn]) -> None:
         self.ended, self._farewell = None, None
         for turn in listed:
             if turn.state is State.FINISHED and turn.role in ("turn", "note") and turn.n > self._ignored:
-                self._hear(turn)
+                self._hear(turn.role, turn.seat, turn.text)
 
-    def _hear(self, turn: Turn) -> None:
+    def _hear(self, role: str, who: str, text: str) -> None:
         """What the control words of a message mean for the talk: /bye, then one answer, then the end."""
-        words = control_words.parse(turn.text)
-        who = turn.seat
+        words = control_words.parse(text)
         if words.has(Word.STOP) or words.has(Word.END):
             self.ended = (Word.STOP if words.has(Word.STOP) else Word.END, who)
-        elif turn.role == "note":
+        elif role == "note":
             if words.has(Word.BYE):
                 self._farewell = HUMAN
         elif self._farewell:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from engine.providers.protocol import Message
+from engine.providers.protocol import Message, Role
 from engine.record import content
 from engine.record.content import Said
 from engine.talk import control_words
@@ -60,17 +60,23 @@ class Cut:
 
 def messages(frame: Frame, said: Sequence[Said], cut: Cut = Cut()) -> list[Message]:
     """The messages of a request: system text, examples, then the conversation, roles alternating."""
-    talk: list[tuple[str, str]] = []
+    talk: list[tuple[Role, str]] = []
+    speaker: Role | None = None
     for index, message in enumerate(said):
+        role: Role = "user"
         if cut.keep <= index < cut.keep + cut.drop:
-            if cut.summary and index == cut.keep:
-                _add(talk, "user", SUMMARY.format(text=cut.summary))
-            continue
-        author = message.author
-        if author == frame.seat:
-            _add(talk, "assistant", _own(message.text))
+            if not cut.summary or index != cut.keep:
+                continue
+            text = SUMMARY.format(text=cut.summary)
+        elif message.author == frame.seat:
+            role, text = "assistant", _own(message.text)
         else:
-            _add(talk, "user", _heard(message.text, author == HUMAN, frame.other))
+            text = _heard(message.text, message.author == HUMAN, frame.other)
+        if role == speaker:  # several providers want the roles to alternate
+            talk[-1] = (role, f"{talk[-1][1]}\n\n{text}".strip())
+        else:
+            talk.append((role, text))
+        speaker = role
     if not talk or talk[0][0] == "assistant":
         talk.insert(0, ("user", frame.start))
     if talk[-1][0] == "assistant":  # the other's turn was skipped
@@ -78,9 +84,7 @@ def messages(frame: Frame, said: Sequence[Said], cut: Cut = Cut()) -> list[Messa
     found = [Message("system", frame.system)] if frame.system else []
     for user, assistant in frame.examples:
         found += [Message("user", user), Message("assistant", assistant)]
-    for role, text in talk:
-        found.append(Message("assistant", text) if role == "assistant" else Message("user", text))
-    return found
+    return found + [_message(role, text) for role, text in talk]
 
 
 def rebuild(db: sqlite3.Connection, request: dict[str, Any]) -> list[Message]:
@@ -102,12 +106,7 @@ def frame_body(frame: Frame) -> dict[str, Any]:
     return asdict(frame)
 
 
-def _add(talk: list[tuple[str, str]], role: str, text: str) -> None:
-    """Append, joining what one role says in a row: several providers want the roles to alternate."""
-    if talk and talk[-1][0] == role:
-        talk[-1] = (role, f"{talk[-1][1]}\n\n{text}".strip())
-    else:
-        talk.append((role, text))
+_message = functools.lru_cache(maxsize=4096)(Message)
 
 
 @functools.lru_cache(maxsize=4096)

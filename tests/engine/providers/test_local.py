@@ -37,7 +37,7 @@ from engine.providers.protocol import (
 pytestmark = pytest.mark.model
 DEADLINE = 60
 FRANCE = (Message("system", "You are Mara. Be brief."), Message("user", "What is the capital of France?"))
-CALM = {"temperature": 0, "presence_penalty": 0, "dry_multiplier": 0}
+CALM = {"temperature": 0, "repeat_penalty": 1.0, "presence_penalty": 0, "dry_multiplier": 0}
 
 
 HOST = """
