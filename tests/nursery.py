@@ -47,7 +47,7 @@ class Nursery:
 def _child(order: dict[str, Any]) -> int:
     """Play a run. `before`/`after`: die at that commit; `at`: die after so many seconds; `flush`: speaker.FLUSH."""
     from engine.record.writer import Writer
-    from engine.runs import host
+    from engine.runs import process
     from engine.talk import speaker
 
     counted = _counted(order)
@@ -70,7 +70,7 @@ def _child(order: dict[str, Any]) -> int:
     speaker.FLUSH = order.get("flush", speaker.FLUSH)
     if "at" in order:
         threading.Timer(order["at"], os.kill, (os.getpid(), signal.SIGKILL)).start()
-    return host.main(Path(order["database"]), order["run"])
+    return process.main(Path(order["database"]), order["run"])
 
 
 def _counted(order: dict[str, Any]) -> Path:
@@ -81,7 +81,7 @@ def _counted(order: dict[str, Any]) -> Path:
 def main() -> None:
     """One order a line on stdin, one answer a line on stdout."""
     import engine.providers.scripted
-    import engine.runs.host
+    import engine.runs.process
     import engine.talk.duel  # noqa: F401
 
     for line in sys.stdin:

@@ -24,7 +24,7 @@ PACKAGES = {
     "engine.record.search": [*APP, *SDKS, "torch", "pydantic", "sqlite_utils"],
     "engine.record.backup": [*APP, *SDKS, "torch", "pydantic", "sqlite_utils"],
     "engine.runs.control": [*APP, *SDKS, "torch", "pydantic", "sqlite_utils", "engine.talk", "engine.providers"],
-    "engine.runs.host": [*APP, *SDKS, "torch", "pydantic", "sqlite_utils", "engine.talk", "engine.providers"],
+    "engine.runs.process": [*APP, *SDKS, "torch", "pydantic", "sqlite_utils", "engine.talk", "engine.providers"],
     "engine.runs.catalog": [*APP, *SDKS, "torch", "pydantic", "engine.talk", "engine.providers"],
     "engine.providers.registry": [*APP, *SDKS, "torch", "engine.talk", "engine.runs"],
     "engine.talk.duel": [*APP, *SDKS, "torch", "engine.cli"],

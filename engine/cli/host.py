@@ -12,6 +12,6 @@ from engine.cli.session import Session, current
 @current
 def host(session: Session, run: str) -> int:
     """Play RUN in this process until it ends. `tertulia run` and `tertulia resume` start this by themselves."""
-    from engine.runs import host as process
+    from engine.runs import process
 
     return process.main(session.database, run)

@@ -28,7 +28,7 @@ from engine.record import runs
 from engine.record.connection import write_once
 from engine.record.reader import Reader
 from engine.record.turns import State, Turn
-from engine.runs import host, kinds, pipelines
+from engine.runs import kinds, pipelines, process
 
 WHOLE = re.compile(r"[.!?…。！？][\"'”’)\]*]*\s*\Z")
 NEAR = 0.8
@@ -40,7 +40,7 @@ def play(pipeline: str, sets: Sequence[str], folder: Path) -> tuple[dict[str, An
     asyncio.run(kinds.load(spec["kind"]).check(spec))
     database = folder / "quality.db"
     run = write_once(database, lambda db: runs.create(db, spec["kind"], spec["title"], spec))
-    host.main(database, run)
+    process.main(database, run)
     reader = Reader(database)
     found = reader.turns(reader.find(run))
     reader.close()

@@ -38,8 +38,8 @@ def main(folder: Path, file: Path, how: str) -> dict[str, Any]:
         [
             sys.executable,
             "-c",
-            "import sys; from pathlib import Path; from engine.record import writer; from engine.runs import host;"
-            f"writer.FULL_DISK_PATIENCE = {PATIENCE[how]}; sys.exit(host.main(Path({str(database)!r}), {run!r}))",
+            "import sys; from pathlib import Path; from engine.record import writer; from engine.runs import process;"
+            f"writer.FULL_DISK_PATIENCE = {PATIENCE[how]}; sys.exit(process.main(Path({str(database)!r}), {run!r}))",
         ]
     )
     watch = Watch(database, wait_for(lambda: run))

@@ -18,7 +18,8 @@ from engine.record.errors import RecordError
 from engine.record.events import Event
 from engine.record.runs import Status
 from engine.runs.control import Control
-from engine.runs.host import Outcome, _end
+from engine.runs.host import Outcome
+from engine.runs.process import _end
 from engine.settings.errors import UsageError
 from tests import duels
 from tests.watch import Watch

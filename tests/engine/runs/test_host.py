@@ -58,8 +58,8 @@ def queued(database: Path, pipeline: dict[str, Any]) -> str:
 
 def host(database: Path, run: str, code: str = "") -> subprocess.CompletedProcess[str]:
     """A host as `spawn` starts it, after `code`."""
-    program = f"import sys\nfrom pathlib import Path\n{code}\nfrom engine.runs import host\n"
-    program += f"sys.exit(host.main(Path({str(database)!r}), {run!r}))"
+    program = f"import sys\nfrom pathlib import Path\n{code}\nfrom engine.runs import process\n"
+    program += f"sys.exit(process.main(Path({str(database)!r}), {run!r}))"
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
 
 

@@ -22,9 +22,8 @@ from engine.record.events import Event
 from engine.record.runs import Run
 from engine.record.turns import State, Turn
 from engine.record.writer import Writer
-from engine.runs import host as hosts
-from engine.runs import pipelines
-from engine.runs.host import Outcome
+from engine.runs import pipelines, process
+from engine.runs.host import Host, Outcome
 from engine.talk import duel
 
 _T = TypeVar("_T")
@@ -38,7 +37,7 @@ class Live:
     stage: Stage
     run: str
     writer: Writer
-    host: hosts.Host
+    host: Host
     duel: duel.Duel
     playing: asyncio.Task[Outcome]
     halted: list[Outcome] = field(default_factory=list)
@@ -138,7 +137,7 @@ class Stage:
     async def host(self, run: str, crash: bool = False) -> AsyncIterator[Live]:
         """A host that has taken the run over. Left, it ends the run as a host does, or dies without a word."""
         writer = Writer(self.database)
-        taken = await hosts._take_over(self.database, run, writer)
+        taken = await process._take_over(self.database, run, writer)
         play = duel.create(taken)
         live = Live(self, run, writer, taken, play, asyncio.create_task(play.play()))
 
@@ -146,12 +145,12 @@ class Stage:
             live.halted.append(outcome)
             live.playing.cancel()
 
-        listening = asyncio.create_task(hosts._listen(taken, play, halt))
+        listening = asyncio.create_task(process._listen(taken, play, halt))
         try:
             yield live
             if not crash:
                 outcome = await live.ended()
-                await taken.commit(lambda db: hosts._end(db, taken.run.n, outcome))
+                await taken.commit(lambda db: process._end(db, taken.run.n, outcome))
         finally:
             if crash or not live.playing.done():
                 taken.commit = _dead  # type: ignore[method-assign]
