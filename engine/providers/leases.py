@@ -56,7 +56,8 @@ class Lease:
     def taken_by(self, process: int) -> None:
         """The model lives in `process` now: what that has in memory is no longer only promised."""
         self.holder = Holder(**{**asdict(self.holder), "process": process})
-        _write(self._file, self.holder)
+        with _guard(wait=True):  # whoever read a half-written lease would take its memory for free
+            _write(self._file, self.holder)
 
     def release(self) -> None:
         """Give the memory back; a second time does nothing."""
@@ -172,7 +173,7 @@ def _write(file: IO[str], holder: Holder) -> None:
 
 
 def _read(file: IO[str]) -> Holder | None:
-    """What a lease file says; None in the instant in which its holder rewrites it."""
+    """What a lease file says; None where something else has damaged it."""
     try:
         data = json.loads(file.read(_MAX_FILE))
         return Holder(

@@ -52,17 +52,6 @@ async def reserve(endpoint: Endpoint, tokens: int) -> Ticket:
     return Ticket(await asyncio.to_thread(_take, file, limits, 1, tokens), file, limits, tokens)
 
 
-async def acquire(endpoint: Endpoint, tokens: int) -> Ticket:
-    """`reserve`, and wait. Whoever is cancelled while waiting gives back what it took."""
-    ticket = await reserve(endpoint, tokens)
-    try:
-        await asyncio.sleep(ticket.wait)
-    except asyncio.CancelledError:
-        await asyncio.shield(ticket.give_back())
-        raise
-    return ticket
-
-
 def _take(file: Path, limits: Limits, requests: int, tokens: int) -> float:
     """Take from the buckets under the lock; seconds until the slower one is no longer in debt."""
     wait = 0.0
