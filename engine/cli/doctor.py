@@ -53,6 +53,7 @@ def _findings(session: Session) -> Iterator[Finding]:
         yield from health.record(session.database)
         for future in waiting:
             yield from future.result()
+        yield from health.secrets()
         yield from health.system(session.database)
         yield from health.terminal()
 

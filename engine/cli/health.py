@@ -17,6 +17,7 @@ from pathlib import Path
 from engine.record import presence, schema
 from engine.record.connection import open_reader
 from engine.record.errors import RecordError
+from engine.settings import keys
 from engine.settings.errors import UsageError
 
 _CHECK_SECONDS = 20
@@ -107,12 +108,17 @@ def record(database: Path) -> list[Finding]:
 def embedded() -> list[Finding]:
     """The embedded model's weights, and whether the library that runs them can be imported (in another process)."""
     from engine.providers import weights
+    from engine.providers.protocol import ProviderError
 
+    try:
+        models = weights.known()
+    except ProviderError as error:
+        return [Finding(Level.BAD, "local", str(error))]
     fault = _import_fault("xllamacpp")
     found = []
     if fault:
         found.append(Finding(Level.WARNING, "local", f"xllamacpp does not work here ({fault}); other providers do"))
-    for name, model in weights.known().items():
+    for name, model in models.items():
         path = weights.path(name)
         if path is None:
             size = f"{model.wheel_bytes / 1e6:.0f} MB"
@@ -156,6 +162,14 @@ def providers() -> list[Finding]:
         else:
             found.append(Finding(Level.GOOD, name, f"answers, {len(items)} models", talks=bool(items)))
     return found
+
+
+def secrets() -> list[Finding]:
+    """Whether the file of keys is private."""
+    file = keys.file()
+    if file.exists() and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return [Finding(Level.WARNING, "keys", f"others can read {file}; `chmod 600 {file}`")]
+    return []
 
 
 def system(database: Path) -> list[Finding]:

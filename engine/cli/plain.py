@@ -79,7 +79,7 @@ class Plain:
         self._held = text[len(body) :]
         if body:
             print(_indented(body), end="", flush=True)
-            self._shown += body + self._held
+            self._shown += body
 
     def _finish(self, data: dict[str, Any]) -> None:
         whole = visible(data["text"]).strip()

@@ -46,7 +46,7 @@ def run(session: Session, /, pipeline: str, sets: tuple[str, ...], answers: str,
         return session.open_app(run_id)
     from engine.cli.watch import Watch
 
-    return Watch(session, run_id, as_json=how["as_json"], answers=answers == "ask").run()
+    return Watch(session, run_id, as_json=how["as_json"], answers=answers).run()
 
 
 @click.command()

@@ -22,6 +22,10 @@ Opener = Callable[[Path, str | None], int]
 """Opens the app on a record, at a run where one is given; returns the exit code."""
 
 
+_PATIENCE = 2.0
+"""Seconds in which a live run may say that it will not do what it is told."""
+
+
 class Failure(Exception):
     """Something went wrong that is not the user's mistake: one line, exit code 1."""
 
@@ -47,7 +51,7 @@ class Session:
     def control(self) -> Control:
         from engine.runs.control import Control
 
-        return Control(self.database, who())
+        return Control(self.database, who(), patience=_PATIENCE)
 
     def find(self, name: str) -> str:
         """The id of the run that `name` means."""

@@ -28,15 +28,17 @@ _STOP_PATIENCE = 10.0
 
 
 class Watch:
-    """Follows a run from its first event to its end. `answers`: whoever sits at this terminal is asked."""
+    """Follows a run from its first event to its end. `answers` is the run's policy: whoever sits at this terminal is
+    asked what it leaves open."""
 
-    def __init__(self, session: Session, run: str, *, as_json: bool, answers: bool) -> None:
+    def __init__(self, session: Session, run: str, *, as_json: bool, answers: str) -> None:
         self._control = session.control()
         self._feed = Feed(session.database, run)
         self._plain = None if as_json else Plain(self._feed.seats())
         self._answers = answers
         self._lines = prompt.Lines() if sys.stdin.isatty() else None
         self._asked: Ask | None = None
+        self._held: list[Event] = []
         self._interrupts = 0
         self._heard = 0
         self._stopping: float | None = None
@@ -48,21 +50,32 @@ class Watch:
         try:
             with self._catching():
                 for batch in self._feed.events():
-                    for event in batch:
-                        self._show(event)
+                    self._held += batch
+                    if not self._deciding():
+                        self._tell()
                     code = self._act()
                     if code is not None:
                         return code
+            self._tell()
             return self._over(self._feed.run)
         finally:
             if self._plain:
                 self._plain.close()
             self._feed.close()
 
+    def _deciding(self) -> bool:
+        """Whether the question what Ctrl-C means is on the terminal: nothing is printed into it."""
+        return self._plain is not None and self._heard > 0 and self._stopping is None
+
+    def _tell(self) -> None:
+        for event in self._held:
+            self._show(event)
+        self._held.clear()
+
     def _show(self, event: Event) -> None:
         if self._plain is None:
             print(escaped(event.as_json()), flush=True)
-        elif event.kind != "ask.opened" or not self._answers or not (self._lines or _stuck(event.data)):
+        elif event.kind != "ask.opened" or not self._is_left(event.data):
             self._plain.show(event)
 
     def _act(self) -> int | None:
@@ -78,7 +91,7 @@ class Watch:
         line = self._lines.poll() if self._lines else None
         if self._heard and line is not None:
             return self._decided(line)
-        return self._ask(line) if self._answers and not self._heard else None
+        return self._ask(line) if self._answers != "fail" and not self._heard else None
 
     def _interrupted(self) -> int | None:
         if self._stopping is not None:
@@ -137,7 +150,7 @@ class Watch:
 
     def _name(self, waiting: list[Ask]) -> int | None:
         """Without a terminal: name the asks that nothing but a person will settle, and leave."""
-        stuck = [ask for ask in waiting if _stuck({"deadline": ask.deadline, "fallback": ask.fallback})]
+        stuck = [ask for ask in waiting if self._is_stuck({"deadline": ask.deadline, "fallback": ask.fallback})]
         for ask in stuck:
             print(
                 f"tertulia: run {ask.run} waits: ask {ask.n}: {one_line(ask.question)}"
@@ -145,6 +158,16 @@ class Watch:
                 file=sys.stderr,
             )
         return 3 if stuck else None
+
+    def _is_left(self, ask: dict[str, Any]) -> bool:
+        """Whether this terminal asks it, or names it and leaves."""
+        if self._answers == "ask" and self._lines:
+            return True
+        return self._answers != "fail" and self._is_stuck(ask)
+
+    def _is_stuck(self, ask: dict[str, Any]) -> bool:
+        """Whether nothing but an answer settles it: it has nothing to fall back on, or no time at which it would."""
+        return ask.get("fallback") is None or (self._answers == "ask" and ask.get("deadline") is None)
 
     def _over(self, run: Run) -> int:
         if run.status is Status.CRASHED:
@@ -170,11 +193,6 @@ class Watch:
 def exit_code(run: Run) -> int:
     """0 for a run that ended as it should, 1 for one that failed or crashed."""
     return 0 if run.status in (Status.FINISHED, Status.STOPPED) else 1
-
-
-def _stuck(ask: dict[str, Any]) -> bool:
-    """Whether nothing but an answer settles it: it has no deadline, or nothing to fall back on."""
-    return ask.get("deadline") is None or ask.get("fallback") is None
 
 
 def _choices(ask: Ask) -> str:

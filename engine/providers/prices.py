@@ -45,7 +45,7 @@ def table() -> Mapping[str, Price | None]:
 
 
 def _price(pattern: str, value: Any) -> Price | None:
-    where = f"prices.yml: {pattern}"
+    where = f"{layers.named('prices')}: {pattern}"
     if "/" not in pattern:
         raise UsageError(f"{where}: write it as ENDPOINT/MODEL, such as openai/* ")
     if value is None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
 from engine.providers.endpoint import Endpoint, Limits, Timeouts
 from engine.providers.protocol import Adapter
-from engine.settings import layers, paths
+from engine.settings import layers
 from engine.settings.errors import UsageError, nearest
 
 _ADAPTERS = {
@@ -80,6 +79,5 @@ def _line(where: str, error: ValidationError) -> str:
     return f"{spot}: {first['msg']}, got {first['input']!r}"
 
 
-def _file() -> Path | str:
-    own = paths.config_dir() / "providers.yml"
-    return own if own.exists() else "providers.yml"
+def _file() -> str:
+    return layers.named("providers")

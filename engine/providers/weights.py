@@ -69,7 +69,7 @@ def known() -> dict[str, Weights]:
             found[str(name)] = Weights.model_validate(value)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            spot = ".".join(["models.yml: " + str(name), *(str(part) for part in first["loc"])])
+            spot = ".".join([f"{layers.named('models')}: {name}", *(str(part) for part in first["loc"])])
             raise ProviderError(Fault.MODEL, f"{spot}: {first['msg']}") from None
     return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,14 +21,20 @@ from engine.settings import layers
 from engine.settings.errors import UsageError
 
 _T = TypeVar("_T")
+_LOOK = 0.01
+"""Seconds between two looks whether a command was taken; hosts take one within 0.1."""
 
 
 class Control:
-    """Commands to the runs of one record; `who` is recorded with each."""
+    """Commands to the runs of one record; `who` is recorded with each.
 
-    def __init__(self, database: Path, who: str) -> None:
+    A live run is told and not waited for, unless `patience` gives the seconds in which its refusal is raised here.
+    """
+
+    def __init__(self, database: Path, who: str, patience: float = 0.0) -> None:
         self.database = database
         self.who = who
+        self.patience = patience
 
     def start(
         self,
@@ -164,7 +171,23 @@ class Control:
         self._send(found, verb, args or {})
 
     def _send(self, run: Run, verb: str, args: dict[str, Any]) -> None:
-        self._write(lambda db: commands.put(db, run.n, verb, args, self.who))
+        number = self._write(lambda db: commands.put(db, run.n, verb, args, self.who))
+        if self.patience:
+            self._hear(run, verb, number)
+
+    def _hear(self, run: Run, verb: str, command: int) -> None:
+        """Wait until the run has taken the command. Raises UsageError where it refuses."""
+        deadline = time.monotonic() + self.patience
+        db = open_reader(self.database)
+        try:
+            state, why = commands.outcome(db, command)
+            while state == "queued" and time.monotonic() < deadline:
+                time.sleep(_LOOK)
+                state, why = commands.outcome(db, command)
+        finally:
+            db.close()
+        if state == "refused":
+            raise UsageError(f"run {run.id} refuses to {verb}: {why}")
 
     def _find(self, run: str) -> Run:
         db = open_reader(self.database)
@@ -186,7 +209,7 @@ class Control:
     @staticmethod
     def _branch(db: sqlite3.Connection, parent: Run, at: int, spec: dict[str, Any]) -> str:
         if at < 0 or at > parent.turns:
-            raise UsageError(f"run {parent.id} has turns 1 to {parent.turns}; --at {at} is none of them")
+            raise UsageError(f"run {parent.id} has no turn {at} to fork at; {edits.has(parent)}")
         turn = edits.finished_turn(db, parent, at) if at else None
         head = edits.head_at(db, parent, at)
         return runs.create(db, parent.kind, parent.title, spec, fork=(parent, turn.n if turn else 0, head))

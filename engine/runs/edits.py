@@ -21,11 +21,16 @@ def rewrite(db: sqlite3.Connection, run: Run, seq: int, text: str) -> None:
     turns.say(db, run.n, seq, old.seat, text, "edit")
 
 
+def has(run: Run) -> str:
+    """Which turns the run has, in words."""
+    return f"it has turns 1 to {run.turns}" if run.turns else "it has none yet"
+
+
 def finished_turn(db: sqlite3.Connection, run: Run, seq: int) -> Turn:
     """The finished or skipped turn `seq`. Raises UsageError."""
     turn = turns.get(db, run.n, seq)
     if turn is None or turn.state not in (State.FINISHED, State.SKIPPED):
-        raise UsageError(f"run {run.id} has no finished turn {seq}; it has 1 to {run.turns}")
+        raise UsageError(f"run {run.id} has no finished turn {seq}; {has(run)}")
     return turn
 
 

@@ -16,6 +16,12 @@ def load(name: str) -> dict[str, Any]:
     return merge(merged, yaml_file.load_mapping(own)) if own.exists() else merged
 
 
+def named(name: str) -> str:
+    """How to name the settings file NAME in an error: the user's own where there is one."""
+    own = paths.config_dir() / f"{name}.yml"
+    return str(own) if own.exists() else own.name
+
+
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """`over` on top of `base`: mappings are merged key by key, everything else is replaced."""
     result = dict(base)

@@ -45,10 +45,14 @@ class Seating:
         return self._places[name]
 
     def options(self, seat: Seat) -> dict[str, Any]:
-        """All options of the seat's requests: provider below persona below seat. Raises UsageError, ProviderError."""
+        """All options of the seat's requests: provider below persona below seat. Raises UsageError, ProviderError.
+
+        None takes back what stands below; of an option that the provider lacks, nothing is left.
+        """
         adapter, model = self.adapter(seat)
         guest = seat.guest.options if seat.guest else {}
-        return {**adapter.defaults(model), **guest, **seat.options}
+        merged = {**adapter.defaults(model), **guest, **seat.options}
+        return {key: value for key, value in merged.items() if value is not None or key in adapter.honours.options}
 
     async def window(self, seat: Seat, options: dict[str, Any]) -> int | None:
         """Tokens of context: the seat's own setting, what the server was told to use, or what the provider says."""
@@ -101,6 +105,8 @@ def check_options(seating: Seating, seat: Seat) -> None:
         place = seating.place(seat)
         for source, options in (("", seat.options), ("the persona's ", guest), (f"{place.name}'s ", place.options)):
             for key, value in options.items():
+                if key in OPTIONS and (value is None or (options is guest and seat.options.get(key, "") is None)):
+                    continue
                 if key not in known:
                     raise UsageError(f"{source}options.{key}: {seat.model} does not honour it; {nearest(key, known)}")
                 if value is not None and (kind := _kind(key, value)):

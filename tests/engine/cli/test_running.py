@@ -114,6 +114,13 @@ def test_a_detached_run_goes_on_and_can_be_followed_steered_and_forked(
         ["skip", run],
     ):
         assert cli(*words).code == 0, words
+    for words in (
+        ["swap", run, "c", "options.temperature=0.5"],
+        ["swap", run, "b", "colour=red"],
+        ["release", run, "b"],
+    ):
+        refused = cli(*words)
+        assert refused.code == 2 and f"run {run} refuses to {words[0]}: " in refused.err, refused
     assert cli("rm", run, "--yes").code == 2
     assert cli("resume", run).code == 0
     assert cli("stop", run[:4]).code == 0
@@ -150,6 +157,16 @@ def test_without_a_terminal_an_ask_is_named_and_left_to_others(cli: Cli, pipelin
     assert "A: Now." in cli("show", "last").out
 
 
+def test_what_the_default_leaves_open_is_named_too(cli: Cli, pipeline: Pipeline, database: Path) -> None:
+    told = json.loads(pipeline(opening="Hi.").read_text())
+    told["seats"][0] = {"name": "A", "persona": "parry", "human": True}
+    (path := database.with_name("human.yml")).write_text(json.dumps(told))
+    words = [sys.executable, "-m", "engine", "--db", str(database), "run", str(path), "--plain", "--answers", "default"]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 3 and re.search(r"tertulia answer \d+ TEXT`", done.stderr), done
+    assert find(database).status == "waiting"
+
+
 def test_interrupted_without_a_terminal_the_run_is_stopped(pipeline: Pipeline, database: Path) -> None:
     words = [sys.executable, "-m", "engine", "--db", str(database), "run", str(pipeline(SLOW)), "--json"]
     process = subprocess.Popen(
@@ -166,12 +183,17 @@ def test_interrupted_without_a_terminal_the_run_is_stopped(pipeline: Pipeline, d
     assert find(database).status == "stopped"
 
 
-def test_ctrl_c_asks_and_a_detached_run_goes_on(pipeline: Pipeline, database: Path) -> None:
+def test_ctrl_c_asks_and_a_detached_run_goes_on(cli: Cli, pipeline: Pipeline, database: Path) -> None:
     terminal = Terminal("--db", database, "run", pipeline(SLOW), "--plain")
     terminal.until("A:.* ")
     terminal.type("\x03")
     terminal.until("d detach.*> ")
+    told = json.loads(cli("show", "last", "--json").out)["turns"][-1]["text"]
+    deadline = time.monotonic() + 20
+    while json.loads(cli("show", "last", "--json").out)["turns"][-1]["text"] == told:
+        assert time.monotonic() < deadline
     terminal.type("c\n")
+    assert terminal.until("c\\r\\n") == "c\r\n"  # nothing is printed into the question
     terminal.until("\\w+ \\w+ \\w+")
     terminal.type("\x03")
     terminal.until("d detach.*> ")
@@ -208,6 +230,13 @@ def test_on_a_terminal_a_human_seat_is_asked_inline(pipeline: Pipeline, database
     said = [(turn.seat, turn.text) for turn in reader.turns(find(database))]
     reader.close()
     assert said == [("A", "It is me."), ("B", "I see."), ("A", "Good bye.")]
+
+
+def test_on_a_terminal_each_turn_is_printed_once(pipeline: Pipeline, database: Path) -> None:
+    script = {"pace": {"chunk": 5, "delay": 0.06}, "seats": {"A": ["four and five more words of it"]}}
+    terminal = Terminal("--db", database, "run", pipeline(script), "--plain", "--set", "limits.turns=2")
+    assert terminal.wait() == 0
+    assert terminal.seen.count("four") == 1 and "four and five more words of it\r\n" in terminal.seen
 
 
 def test_an_ask_answered_elsewhere_is_taken_off_the_terminal(cli: Cli, pipeline: Pipeline, database: Path) -> None:

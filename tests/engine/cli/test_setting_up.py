@@ -132,6 +132,16 @@ def test_the_doctor_finds_a_record_that_is_damaged_or_open_to_others(
     assert result.code == 1 and "not a readable record" in result.out
 
 
+def test_the_doctor_finds_settings_that_are_broken_or_open_to_others(cli: Cli, offline: None, home: Path) -> None:
+    keys.put("SOME_API_KEY", "0123456789")
+    assert "others can read" not in cli("doctor").out
+    keys.file().chmod(0o644)
+    assert f"chmod 600 {keys.file()}" in cli("doctor").out
+    (own := keys.file().with_name("models.yml")).write_text("mine: {file: x}\n")
+    result = cli("doctor")
+    assert result.code == 1 and f"{own}: mine.description: " in result.out
+
+
 def test_a_network_file_system_is_recognised(tmp_path: Path) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(f"/dev/a / ext4 rw 0 0\nhost:/x {tmp_path} nfs4 rw 0 0\n/dev/b {tmp_path}/local ext4 rw 0 0\n")

@@ -138,7 +138,7 @@ def test_a_fork_shares_the_past_and_takes_other_settings(
     assert (run.parent, run.forked_at, run.turns) == (parent.run_id, 2, 4)
     assert texts(child)[:2] == texts(parent)[:2] and texts(child)[2:] != texts(parent)[2:]
     assert parent.until("run.forked").data == {"child": child.run_id, "at_turn": 2}
-    with pytest.raises(UsageError, match=r"turns 1 to 4; --at 5 is none of them"):
+    with pytest.raises(UsageError, match=r"no turn 5 to fork at; it has turns 1 to 4"):
         control.fork(parent.run_id, 5)
     with pytest.raises(RecordError, match="is the parent of"):
         control.delete(parent.run_id)

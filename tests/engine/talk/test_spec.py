@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.providers import scripted
+from engine.providers import prices, scripted
 from engine.record import runs
 from engine.record.connection import open_reader
 from engine.runs import pipelines
@@ -133,6 +133,35 @@ def test_an_option_of_the_persona_that_its_model_lacks_is_named(stage: Stage, ho
     path.write_text(GOOD.replace("scripted/echo}\n  - {persona: bob", "openai/gpt-5}\n  - {persona: bob"), "utf-8")
     line = _refused(stage, path)
     assert "seat Ann" in line and "persona's options.min_p" in line and "openai/gpt-5" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "part"),
+    [
+        ("talk", "limts: {}", "limts: unknown key; did you mean limits?"),
+        ("talk", "repetition: {then: boo}", "repetition.then: Input should be"),
+        ("prices", "scripted/*: {prompt: 1}", "scripted/*: needs answer"),
+        ("models", "mine: {file: x}", "mine.description"),
+    ],
+)
+def test_a_fault_in_a_settings_file_names_that_file(
+    stage: Stage, home: Path, tmp_path: Path, name: str, text: str, part: str
+) -> None:
+    path = tmp_path / "p.yml"
+    path.write_text(GOOD.replace("scripted/echo}\n  - {persona: bob", "local/x}\n  - {persona: bob"), "utf-8")
+    (home / f"{name}.yml").write_text(text, "utf-8")
+    prices.table.cache_clear()
+    line = _refused(stage, path)
+    assert str(home / f"{name}.yml") in line and part in line
+    prices.table.cache_clear()
+
+
+def test_an_option_of_the_endpoint_that_it_lacks_is_named(stage: Stage, home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "p.yml"
+    path.write_text(GOOD, "utf-8")
+    (home / "providers.yml").write_text("scripted: {options: {hotness: 9}}\n", "utf-8")
+    line = _refused(stage, path)
+    assert "seat Ann" in line and "scripted's options.hotness" in line
 
 
 def _resolved(over: dict[str, Any], sets: list[str] | None = None) -> spec.Duel:
@@ -269,3 +298,27 @@ def test_a_limit_in_money_needs_a_price(home: Path) -> None:
     _check({"limits": {"cost": 0}})
     paid = [{"persona": name, "model": "scripted/paid"} for name in ("ann", "bob")]
     _check({"limits": {"cost": 1.0}, "seats": paid})
+
+
+def test_a_seat_takes_back_what_its_persona_wants(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-test-0123456789")
+    (home / "personas" / "ann.md").write_text("---\noptions: {temperature: 0.9}\n---\n# A: Ann\n\nAnn.\n", "utf-8")
+    sets = ["seats.0.model=anthropic/claude", "seats.0.options.max_tokens=100"]
+    wanting = _resolved({}, sets).seats[0]
+    with pytest.raises(UsageError, match=r"the persona's options\.temperature: anthropic/claude does not honour it"):
+        seats.check_options(seats.Seating(), wanting)
+    content = _resolved({}, [*sets, "seats.0.options.temperature=null"]).seats[0]
+    seats.check_options(seating := seats.Seating(), content)
+    assert seating.options(content) == {"max_tokens": 100}
+
+
+@pytest.mark.parametrize("model", ["ollama/m", "openai/m", "anthropic/m", "lmstudio/m"])
+def test_one_word_gives_a_shipped_pipeline_another_provider(
+    home: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.setenv(name, "sk-test-0123456789")
+    for name in pipelines.available():
+        told = pipelines.resolve(name, [f"seats.{number}.model={model}" for number in (0, 1)])
+        for seat in spec.Duel.model_validate(told).seats:
+            seats.check_options(seats.Seating(), seat)
