@@ -28,8 +28,8 @@ from engine.cli.session import Session, current, on_terminal, run_argument
 def run(session: Session, /, pipeline: str, sets: tuple[str, ...], answers: str, **how: Any) -> int:
     """Start PIPELINE (a name or a file) as a process of its own, and follow it.
 
-    The run goes on when you leave. Ctrl-C asks what it means; without a terminal it stops the run. With
-    `--answers ask` and no terminal, a run that asks something is named on stderr and left waiting: exit code 3.
+    The run goes on when you leave. Ctrl-C asks what it means; without a terminal it stops the run. Without
+    a terminal, what `--answers` leaves open is named on stderr and the run left waiting: exit code 3.
 
     \b
     Example:  tertulia run eliza-meets-parry --plain --set limits.turns=6
