@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Mapping
 
@@ -120,6 +121,9 @@ def _explain(error: Exception, session: Session) -> int:
     if isinstance(error, UsageError):
         _tell(str(error))
         return WRONG_USE
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        _tell(f"{os.fsdecode(error.filename)}: {error.strerror}")
+        return FAILED
     _tell(str(error))
     return FAILED
 

@@ -144,6 +144,13 @@ def test_a_backup_is_a_record_of_its_own(cli: Cli, record: str, tmp_path: Path) 
     assert cli("backup", copy).code == 1
 
 
+def test_a_backup_that_cannot_be_written_says_where_and_why(cli: Cli, record: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    result = cli("backup", tmp_path / "file" / "copy.db")
+    assert result.code == 1 and result.out == ""
+    assert str(tmp_path / "file") in result.err and "[Errno" not in result.err and result.err.count("\n") == 1
+
+
 def test_a_run_is_deleted_only_when_that_was_meant(cli: Cli, record: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", open(os.devnull))  # noqa: PTH123, SIM115
     assert cli("rm", record).code == 2 and cli("runs", "--json").lines
