@@ -30,6 +30,19 @@ class Limits(BaseModel):
     tokens_per_minute: int | None = Field(None, gt=0)
 
 
+class Retries(BaseModel):
+    """How often a failed call is tried in all, and how long (in seconds) a wait between two tries may be.
+
+    A provider that asks for a longer wait than `patience` is not waited for.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    attempts: int = Field(5, ge=1)
+    longest: float = Field(30.0, gt=0)
+    patience: float = Field(120.0, ge=0)
+
+
 class Endpoint(BaseModel):
     """One place that answers: an adapter, where it is, and how it differs from others of its kind."""
 
@@ -45,6 +58,7 @@ class Endpoint(BaseModel):
     headers: dict[str, str] = {}
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
+    retries: Retries = Retries()
     options: dict[str, Any] = {}
     """Options sent unless the request says otherwise."""
     extra_options: dict[str, str] = {}

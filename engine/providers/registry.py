@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
-from engine.providers.endpoint import Endpoint, Limits, Timeouts
+from engine.providers.endpoint import Endpoint, Limits, Retries, Timeouts
 from engine.providers.protocol import Adapter
 from engine.settings import layers
 from engine.settings.errors import UsageError, nearest
@@ -19,7 +19,7 @@ _ADAPTERS = {
     "openai": "engine.providers.openai:OpenAI",
     "scripted": "engine.providers.scripted:Scripted",
 }
-_PARTS: dict[str, type[BaseModel]] = {"timeouts": Timeouts, "limits": Limits}
+_PARTS: dict[str, type[BaseModel]] = {"timeouts": Timeouts, "limits": Limits, "retries": Retries}
 
 
 def split(model: str) -> tuple[str, str]:

@@ -28,6 +28,11 @@ class Policy:
     jitter: float = 0.25
     patience: float = 120.0
 
+    @classmethod
+    def of(cls, place: Endpoint) -> Policy:
+        """As `retries` of the endpoint says."""
+        return cls(attempts=place.retries.attempts, longest=place.retries.longest, patience=place.retries.patience)
+
     def wait(self, attempt: int, error: ProviderError) -> float | None:
         """Seconds to wait after the failed try number `attempt`, None to give up."""
         if not error.retryable or attempt >= self.attempts:

@@ -309,11 +309,7 @@ LEFT JOIN call ON call.n = (SELECT max(n) FROM call WHERE call.run = turn.run AN
 
 def _drop_loose(db: sqlite3.Connection, message: int) -> None:
     """Delete a queued message that nothing holds any more: its text lives on at its place in the conversation."""
-    db.execute(
-        "DELETE FROM message WHERE n = ?1 AND NOT EXISTS (SELECT 1 FROM turn WHERE message = ?1)"
-        " AND NOT EXISTS (SELECT 1 FROM run WHERE head = ?1) AND NOT EXISTS (SELECT 1 FROM message WHERE parent = ?1)",
-        (message,),
-    )
+    db.execute("DELETE FROM message WHERE n = ?1 AND NOT EXISTS (SELECT 1 FROM turn WHERE message = ?1)", (message,))
 
 
 def _stream(db: sqlite3.Connection, turn: int) -> tuple[int, int]:

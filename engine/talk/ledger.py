@@ -80,9 +80,13 @@ class Ledger:
         stop: str | None = None,
         error: str | None = None,
     ) -> None:
-        """End a call's row. An answer whose use the provider did not say is settled at what was reserved for it."""
+        """End a call's row.
+
+        Where the provider has not said what it used, a call that had begun to answer is settled at what was reserved
+        for it: cutting an answer short is no way around a limit.
+        """
         calls.end(db, call, answer=answer, tokens=spent.tokens, cost=spent.cost, first=first, stop=stop, error=error)
-        if spent.tokens is None and answer is not None:
+        if spent.tokens is None and (answer is not None or first is not None):
             allowances.settle_reserved(db, call)
         else:
             tokens = float(sum(spent.tokens[:2])) if spent.tokens else 0.0

@@ -141,7 +141,7 @@ class Speaker:
     async def _deltas(self) -> AsyncGenerator[Any, None]:
         order = self._order
         await self._begin_call(1)
-        stream = retry.stream_with_retries(order.adapter, order.request, retry.Policy(), order.place)
+        stream = retry.stream_with_retries(order.adapter, order.request, retry.Policy.of(order.place), order.place)
         answered = False
         async with contextlib.aclosing(stream):
             async for delta in stream:

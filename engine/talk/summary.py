@@ -74,7 +74,7 @@ async def summarise(
 
     call = await ledger.begin(None, PURPOSE, seat, recipe, attempt, prompt, ANSWER)
     try:
-        async with aclosing(retry.stream_with_retries(adapter, asked, retry.Policy(), place)) as stream:
+        async with aclosing(retry.stream_with_retries(adapter, asked, retry.Policy.of(place), place)) as stream:
             async for delta in stream:
                 match delta:
                     case Text(piece):

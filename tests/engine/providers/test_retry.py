@@ -154,3 +154,12 @@ async def test_failed_calls_do_not_use_up_tokens() -> None:
     adapter = failing({"fault": "server", "attempt": 1}, {"fault": "server", "attempt": 2})
     items = await gather(adapter, endpoint=place)
     assert not any(isinstance(item, Waiting) for item in items)
+
+
+def test_the_endpoint_says_how_often_and_how_long() -> None:
+    place = Endpoint(name="x", adapter="scripted", retries={"attempts": 2, "longest": 0.1, "patience": 1})
+    policy = Policy.of(place)
+    again = ProviderError(Fault.SERVER, "500")
+    assert policy.wait(1, again) is not None and policy.wait(2, again) is None
+    assert Policy.of(place).wait(1, ProviderError(Fault.RATE, "429", retry_after=2)) is None
+    assert max(policy.wait(1, again) or 9 for _ in range(20)) <= 0.1

@@ -276,7 +276,7 @@ def test_wrong_use_is_one_line(control: Control, slow: Watch) -> None:
         (lambda: control.edit(slow.run_id, 1, " "), "empty"),
         (lambda: control.delete(slow.run_id), "stop"),
         (lambda: control.resume(slow.run_id, ["limits.turns=9"]), "is live"),
-        (lambda: control.fork(slow.run_id, 5), "--at 5"),
+        (lambda: control.fork(slow.run_id, 5), "no turn 5 to fork at"),
         (lambda: control.pause("zzzzzzzz"), "no run zzzzzzzz"),
         (lambda: control.answer(99, "x"), "no ask 99"),
     ):
