@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,8 @@ class TertuliaApp(App[int], Explains):
         self._duel: DuelPane | None = None
         self._focus: dict[int, Widget] = {}
         self._lifeline: Lifeline | None = None
+        self._asked: dict[str, threading.Thread] = {}
+        """The last thing asked of each run."""
         self._interrupted = float("-inf")
         self._period = 1 / (10 if os.environ.get("SSH_CONNECTION") else 15)
         self.runs_left = 0
@@ -313,10 +316,19 @@ class TertuliaApp(App[int], Explains):
 
     @on(Command)
     def _command(self, message: Command) -> None:
-        self.control(message.work, message.done, message.said)
+        self.control(message.work, message.done, message.said, message.run)
 
-    def control(self, work: Callable[[Any], Any], done: Callable[[Any], object] | None = None, said: str = "") -> None:
-        """Give the runs a command in the background: `work(Control)`, then `done(result)` here."""
+    def control(
+        self,
+        work: Callable[[Any], Any],
+        done: Callable[[Any], object] | None = None,
+        said: str = "",
+        run: str | None = None,
+    ) -> None:
+        """Give the runs a command in the background: `work(Control)`, then `done(result)` here.
+
+        What is asked of one run is done in the order in which it was asked.
+        """
         if said:
             self.notify(said, timeout=3, markup=False)
 
@@ -325,7 +337,10 @@ class TertuliaApp(App[int], Explains):
 
             return work(Control(self.database, _who()))
 
-        run_in_background(self, act, done or (lambda _: None), self._failed)
+        before = self._asked.get(run) if run else None
+        thread = run_in_background(self, act, done or (lambda _: None), self._failed, before)
+        if run:
+            self._asked[run] = thread
 
     def _failed(self, why: str) -> None:
         self.notify(one_line(why), severity="error", timeout=8, markup=False)
@@ -336,6 +351,7 @@ class TertuliaApp(App[int], Explains):
         if focused and focused.check_consume_key(event.key, event.character):
             # It went to what had the focus before the key in front of it moved the focus to where one types.
             focused.post_message(events.Key(event.key, event.character))
+            event.prevent_default()  # else it would be obeyed as well
             return
         for entry in entries(self.screen):
             if entry.off and event.key in entry.keys and entry.id != "app.back":

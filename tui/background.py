@@ -15,14 +15,22 @@ _T = TypeVar("_T")
 
 
 def run_in_background(
-    app: App[Any], work: Callable[[], _T], done: Callable[[_T], object], failed: Callable[[str], object]
-) -> None:
+    app: App[Any],
+    work: Callable[[], _T],
+    done: Callable[[_T], object],
+    failed: Callable[[str], object],
+    after: threading.Thread | None = None,
+) -> threading.Thread:
     """Run `work` in a thread; then, in the app, `done(result)`, or `failed(line)` for a fault it has a line for.
+
+    It begins when the thread `after` has ended, so that what was asked first is done first. Returns its own thread.
 
     Anything else that `work` raises is a defect and is raised in the app, where it is reported.
     """
 
     def target() -> None:
+        if after:
+            after.join()
         try:
             result = work()
         except (UsageError, RecordError) as error:
@@ -34,7 +42,9 @@ def run_in_background(
         else:
             app.call_later(done, result)
 
-    threading.Thread(target=target, name="background", daemon=True).start()
+    thread = threading.Thread(target=target, name="background", daemon=True)
+    thread.start()
+    return thread
 
 
 def _raise(error: Exception) -> None:

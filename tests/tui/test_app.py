@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.widgets import Input
 
 from engine.settings.errors import UsageError
@@ -243,3 +244,18 @@ def test_preferences_with_a_mistake_are_one_clear_line() -> None:
     preferences.file().write_text("them: nord")
     with pytest.raises(UsageError, match="them is no setting; did you mean theme"):
         preferences.load()
+
+
+async def test_what_is_typed_after_the_key_to_speak_is_text_and_no_command(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(TertuliaApp, "control", lambda self, *command: asked.append(command))
+    app = _app(book, run=book.run("Talk"))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "type to join in" in screen_text(app))
+        await pilot.pause()
+        for letter in "i text be":
+            app.post_message(events.Key("space" if letter == " " else letter, letter))
+        await until(pilot, lambda: "> text be" in screen_text(app) or ">  text be" in screen_text(app))
+        assert not asked

@@ -19,6 +19,8 @@ from typing import Any
 import pyte
 import pytest
 
+from engine.record import commands
+from engine.record.reader import Reader
 from engine.record.runs import Status
 from tests.tui.conftest import Book
 
@@ -159,8 +161,6 @@ def test_a_terminal_that_goes_away_ends_the_app_and_no_run(
     terminal.see("A talk that goes on")
     terminal.hang_up()
     terminal.ended()
-    from engine.record.reader import Reader
-
     reader = Reader(record)
     try:
         assert [run.status for run in reader.runs()] == [Status.RUNNING, Status.FINISHED]
@@ -198,3 +198,28 @@ def test_a_mistake_in_the_keys_file_is_said_before_anything_is_drawn(
     assert terminal.ended() == 2
     assert "did you mean runs.new?" in " ".join(terminal.text.split())
     assert b"\x1b[?1049h" not in terminal.raw
+
+
+def test_what_is_typed_in_one_burst_is_said_whole_and_in_order(
+    terminals: Callable[..., Terminal], record: Path
+) -> None:
+    terminal = terminals("--db", str(record))
+    terminal.see("A talk that goes on")
+    terminal.type("\r")
+    terminal.see("type to join in")
+    terminal.type("i")
+    terminal.see("esc leave")
+    terminal.type("ask him about it\rand then about the horses\rwhat I still")
+    terminal.see("> what I still")
+    terminal.type(" write")
+    terminal.see("> what I still write")
+    reader = Reader(record)
+    try:
+        run = next(run for run in reader.runs() if run.status is Status.RUNNING)
+        deadline = time.monotonic() + PATIENCE
+        while len(said := commands.waiting(reader.db, run.n)) < 2:
+            assert time.monotonic() < deadline, said
+            terminal.read(0.05)
+        assert [command.args["text"] for command in said] == ["ask him about it", "and then about the horses"]
+    finally:
+        reader.close()

@@ -203,7 +203,7 @@ class DuelPane(Steering):
             self.composer.focus()
 
     def action_speak(self) -> None:
-        self.composer.focus()
+        self.screen.set_focus(self.composer)  # at once: what is typed next is for it
 
     def action_copy(self) -> None:
         self.transcript.action_copy()

@@ -291,15 +291,18 @@ class RunsPane(Explains, Widget):
         return run
 
     def _do(self, work: Callable[[Control], Any], done: Callable[[Any], object] | None = None, said: str = "") -> None:
-        self.post_message(Command(work, done, said))
+        run = self.list.current
+        self.post_message(Command(run.id if run else "", work, done, said))
 
 
 class Command(Message):
-    """Something for the controls, to be done in the background; `said` is shown while it is."""
+    """Something for the controls, done in the background after all that was asked of `run`; `said` is shown."""
 
-    def __init__(self, work: Callable[[Control], Any], done: Callable[[Any], object] | None, said: str) -> None:
+    def __init__(
+        self, run: str, work: Callable[[Control], Any], done: Callable[[Any], object] | None, said: str
+    ) -> None:
         super().__init__()
-        self.work, self.done, self.said = work, done, said
+        self.run, self.work, self.done, self.said = run, work, done, said
 
 
 def _title(run: Run) -> str:

@@ -66,8 +66,9 @@ def _limit(data: Mapping[str, Any]) -> str:
 
 def _settled(data: Mapping[str, Any]) -> str:
     amount = data.get("amount")
-    shown = f"{amount:.3g}" if isinstance(amount, float) else str(amount)
-    return f"the call that broke off is counted at its estimate: {shown} {data.get('unit')}"
+    unit = data.get("unit")
+    shown = figures.count(amount) if isinstance(amount, int | float) and unit != "cost" else str(amount)
+    return f"the call that broke off is counted at its estimate: {shown} {unit}"
 
 
 def _repeats(data: Mapping[str, Any]) -> str:

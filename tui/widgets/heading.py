@@ -11,6 +11,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 Part = tuple[str, Style]
+_GAP = 2
+"""Cells between left and right."""
 
 
 class Heading(Widget):
@@ -39,13 +41,15 @@ class Heading(Widget):
             right = right[:-1]
         space = max(width - self._inset - 2 - _width(right), 0)
         parts = [Segment(" " * (1 + self._inset), base)]
+        room = max(space - _GAP, 0) if right else space
         for text, style in self._left:
-            if space <= 0:
+            if room <= 0:
                 break
             size = cell_len(text)
-            if size > space:
-                text, size = set_cell_size(text, space - 1) + "…", space
+            if size > room:
+                text, size = set_cell_size(text, room - 1) + "…", room
             parts.append(Segment(text, style))
+            room -= size
             space -= size
         parts.append(Segment(" " * space, base))
         parts += [Segment(text, style) for text, style in right]

@@ -170,7 +170,7 @@ class Steering(Explains, Widget):
         self, work: Callable[[Control, str], Any], done: Callable[[Any], object] | None = None, said: str = ""
     ) -> None:
         run = self._view().run.id
-        self.post_message(Command(lambda control: work(control, run), done, said))
+        self.post_message(Command(run, lambda control: work(control, run), done, said))
 
     def _open(self, run_id: str) -> None:
         if self.view is None or run_id != self.view.run.id:

@@ -166,8 +166,8 @@ class Transcript(Explains, Rows):
             return
         entries = self.view.entries
         if self.chosen is None:
-            last = self._places[-1][0] if self._places else -1
-            at = min(last, len(entries) - 1) + (1 if step < 0 else 0)
+            shown = [index for index, _ in self._places if index < len(entries)]
+            at = len(entries) if not shown else shown[-1] + 1 if step < 0 else shown[0] - 1
         else:
             at = self._index(self.chosen)
         at += step
