@@ -82,12 +82,16 @@ def show(session: Session, run: str, as_json: bool) -> None:
         print(line({**run_object(found), "spec": source.spec, "turns": turns, "asks": open_asks}))
         return
     from engine.cli.plain import Plain
+    from engine.record import presence
     from engine.record.export import facts
     from engine.record.turns import State
 
     print(paint(one_line(found.title), bold=True))
     for name, value in facts.of(source):
         print(f"{name + ':':<13} {value}")
+    age = presence.heartbeat_age(session.database, found.id) if found.active else None
+    if age is not None:
+        print(f"{'Host:':<13} process {found.pid}, last heartbeat {max(age, 0):.0f} s ago")
     print()
     plain = Plain([seat.name for seat in source.seats])
     for turn in source.turns:

@@ -279,3 +279,12 @@ def test_a_turn_is_changed_or_redone(words: list[str], cli: Cli, pipeline: Pipel
     assert (result.code, result.out.strip()) == (0, find(database).id)
     shown = cli("show", "last").out
     assert "A: Changed." in shown and "replaced" in shown
+
+
+def test_show_names_the_live_host_and_its_heartbeat(cli: Cli, pipeline: Pipeline) -> None:
+    started = cli("run", pipeline({"otherwise": "echo", "pace": {"chunk": 1, "delay": 0.05}}), "--detach")
+    run = started.out.strip()
+    assert re.search(r"Host: +process \d+, last heartbeat \d s ago", cli("show", run).out)
+    cli("stop", run)
+    cli("follow", run)
+    assert "heartbeat" not in cli("show", run).out
