@@ -154,7 +154,7 @@ class Book:
             if status is Status.PAUSED:
                 runs.set_status(db, n, status, Kind.RUN_PAUSED, {"why": "command"})
             elif status is Status.WAITING:
-                runs.set_status(db, n, status, Kind.RUN_WAITING, {"why": "ask"})
+                runs.set_status(db, n, status, Kind.RUN_WAITING, {"why": "ask", "ask": 1})
                 options = (Option("retry", "retry", "r"), Option("stop", "stop", "x"))
                 asks.open_ask(db, n, "choose", "openai said 429 three times. What now?", options)
             elif status is Status.FAILED:

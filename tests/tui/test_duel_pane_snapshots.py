@@ -80,7 +80,7 @@ def test_each_status(stage: Stage, snap_compare: Compare, status: Status) -> Non
         stage.do(lambda db: runs.set_status(db, stage.n, status, Kind.RUN_PAUSED, {"why": "command"}))
     elif status is Status.WAITING:
         stage.ask()
-        stage.do(lambda db: runs.set_status(db, stage.n, status, Kind.RUN_WAITING, {"why": "an ask"}))
+        stage.do(lambda db: runs.set_status(db, stage.n, status, Kind.RUN_WAITING, {"why": "an ask", "ask": 1}))
     elif status is Status.CRASHED:
         stage.begin()
         stage.say("They are pat")
