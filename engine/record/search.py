@@ -46,7 +46,8 @@ def search(db: sqlite3.Connection, words: str, *, run: int | None = None, limit:
 
 def _query(words: str) -> str:
     """The FTS5 query for what a person typed: every term quoted, so that no character is an operator."""
-    terms = [quoted or word for quoted, word in re.findall(r'"([^"]+)"|(\S+)', words.replace("\0", " "))]
+    words = words.encode("utf-8", "replace").decode().replace("\0", " ")  # no half of a surrogate pair was ever stored
+    terms = [quoted or word for quoted, word in re.findall(r'"([^"]+)"|(\S+)', words)]
     terms = [term.replace('"', '""') for term in terms if re.search(r"\w", term)]
     if not terms:
         return ""

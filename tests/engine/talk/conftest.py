@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import pytest
@@ -35,4 +34,5 @@ def stage(home: Path, database: Path) -> Stage:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries that do not wait."""
-    monkeypatch.setattr(retry, "Policy", functools.partial(retry.Policy, first=0.001, longest=0.002))
+    quick = retry.Policy(first=0.001, longest=0.002)
+    monkeypatch.setattr(retry.Policy, "of", lambda place: quick)
