@@ -138,6 +138,8 @@ class TertuliaApp(App[int], Explains):
 
     def tick(self) -> None:
         """One look at the record: every pane takes in what is new, the visible one draws it."""
+        if not self._runs.is_attached:  # the app is ending: its timer may outlive its panes by a beat
+            return
         now = time.monotonic()
         batch = self.feed.poll(now)
         trouble = self.feed.trouble

@@ -259,3 +259,10 @@ async def test_what_is_typed_after_the_key_to_speak_is_text_and_no_command(
             app.post_message(events.Key("space" if letter == " " else letter, letter))
         await until(pilot, lambda: "> text be" in screen_text(app) or ">  text be" in screen_text(app))
         assert not asked
+
+
+async def test_a_tick_after_the_panes_have_gone_does_nothing(own_home: Path) -> None:
+    app = TertuliaApp(own_home / "t.db")
+    async with app.run_test():
+        pass
+    app.tick()
