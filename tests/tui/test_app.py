@@ -15,6 +15,7 @@ from tests.tui.conftest import Book, screen_text, until
 from tui import keymap, preferences, themes
 from tui.app import TertuliaApp
 from tui.keymap import FOOTER, entries
+from tui.panes.runs import RunsPane
 from tui.widgets.help import Help
 from tui.widgets.key_line import KeyLine
 from tui.widgets.run_list import RunList
@@ -264,5 +265,7 @@ async def test_what_is_typed_after_the_key_to_speak_is_text_and_no_command(
 async def test_a_tick_after_the_panes_have_gone_does_nothing(own_home: Path) -> None:
     app = TertuliaApp(own_home / "t.db")
     async with app.run_test():
-        pass
-    app.tick()
+        runs = app.query_one(RunsPane)
+        await runs.remove()
+        runs.reset()
+        app.tick()
