@@ -93,6 +93,15 @@ class Kind(StrEnum):
     """unit, amount: a dead host's reservation, settled at its estimate."""
     REPETITION_FOUND = "repetition.found"
     """measure, value, threshold, turns."""
+    ASIDE_GIVEN = "aside.given"
+    """seat, after (seq of the turn it follows), text, value (a score, if it is one): beside the conversation."""
+    MINUTES_TAKEN = "minutes.taken"
+    """seat, after, raised ([{minute, kind, text, seq, quote}]), closed ([{minute, seq, quote}]), rejected (what was not
+    taken, each with the reason)."""
+    SOURCES_CITED = "sources.cited"
+    """seq, seat, sources ([{number, title, place}]): what memory gave the turn."""
+    MEASURE_CROSSED = "measure.crossed"
+    """measure, value, rule (such as "novelty < 0.2"), turns."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,7 +226,10 @@ def delete(db: sqlite3.Connection, run: Run) -> None:
     if children:
         raise RecordError(f"run {run.id} is the parent of {', '.join(children)}; remove those first")
     db.execute("DELETE FROM reservation WHERE call IN (SELECT n FROM call WHERE run = ?)", (run.n,))
-    for table in ("allowance", "event", "call", "ask", "command", "turn"):
+    asides = "aside IN (SELECT n FROM aside WHERE run = ?)"
+    db.execute(f"DELETE FROM closing WHERE {asides}", (run.n,))
+    db.execute(f"DELETE FROM minute WHERE {asides}", (run.n,))
+    for table in ("allowance", "event", "call", "ask", "command", "aside", "metric", "citation", "turn"):
         db.execute(f"DELETE FROM {table} WHERE run = ?", (run.n,))
     db.execute("DELETE FROM run WHERE n = ?", (run.n,))
     _sweep(db)
@@ -248,6 +251,7 @@ def _sweep(db: sqlite3.Connection) -> None:
         """
         DELETE FROM content WHERE n NOT IN (
             SELECT spec FROM run
+            UNION SELECT text FROM citation
             UNION SELECT named.value FROM call, json_each(call.request) AS named WHERE named.type = 'integer')
         """
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 1
+VERSION = 2
 
 _BASE = """
 CREATE TABLE content (
@@ -148,6 +148,56 @@ CREATE INDEX reservation_call ON reservation(call);
 CREATE INDEX reservation_allowance ON reservation(allowance, amount);
 """
 
+_LOOP = """
+CREATE TABLE aside (
+    n INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run(n),
+    after INTEGER NOT NULL REFERENCES turn(n),
+    seat TEXT NOT NULL,
+    text TEXT NOT NULL,
+    value REAL,
+    at REAL NOT NULL
+);
+CREATE INDEX aside_run ON aside(run, after);
+CREATE TABLE minute (
+    n INTEGER PRIMARY KEY,
+    aside INTEGER NOT NULL REFERENCES aside(n),
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,
+    turn INTEGER NOT NULL REFERENCES turn(n),
+    quote TEXT NOT NULL
+);
+CREATE INDEX minute_aside ON minute(aside);
+CREATE TABLE closing (
+    n INTEGER PRIMARY KEY,
+    minute INTEGER NOT NULL REFERENCES minute(n),
+    aside INTEGER NOT NULL REFERENCES aside(n),
+    turn INTEGER NOT NULL REFERENCES turn(n),
+    quote TEXT NOT NULL
+);
+CREATE INDEX closing_aside ON closing(aside);
+CREATE TABLE metric (
+    run INTEGER NOT NULL REFERENCES run(n),
+    name TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    value REAL NOT NULL,
+    PRIMARY KEY (run, name, step)
+) WITHOUT ROWID;
+CREATE TABLE citation (
+    n INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run(n),
+    turn INTEGER NOT NULL REFERENCES turn(n),
+    number INTEGER NOT NULL,
+    title TEXT NOT NULL,
+    source TEXT NOT NULL,
+    place TEXT NOT NULL,
+    text INTEGER NOT NULL REFERENCES content(n),
+    score REAL NOT NULL,
+    how TEXT NOT NULL
+);
+CREATE INDEX citation_turn ON citation(run, turn);
+"""
+
 
 def migrate(db: sqlite3.Connection) -> None:
     """Bring the schema of `db` (autocommit, no transaction open) up to VERSION."""
@@ -163,6 +213,14 @@ def migrate(db: sqlite3.Connection) -> None:
                 database.conn.execute(statement)
         database.table("message").enable_fts(["text"], create_triggers=True, tokenize="unicode61 remove_diacritics 2")
         database.conn.execute("PRAGMA user_version = 1")
+
+    @steps()
+    def m002_loop(database: Database) -> None:
+        """What is written beside a conversation: minutes and other asides, measures, sources that a turn was given."""
+        for statement in _LOOP.split(";"):
+            if statement.strip():
+                database.conn.execute(statement)
+        database.conn.execute("PRAGMA user_version = 2")
 
     db.execute("BEGIN IMMEDIATE")  # the list of migrations is made together with the first of them, or not at all
     try:

@@ -1,0 +1,68 @@
+"""What memory gave a turn: each source with its text, so that it opens after the source itself is forgotten."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.record import content, events, runs
+from engine.record.events import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A snippet as it was given; `source` is a path or a run, `place` where in it, `how` it was found."""
+
+    number: int
+    """What `[3]` in the turn means; counts through the whole conversation."""
+    title: str
+    source: str
+    place: str
+    text: str
+    score: float
+    how: str
+
+
+def cite(db: sqlite3.Connection, run: int, turn: int, sources: Sequence[Source]) -> None:
+    """Enter what the turn (a row) was given, with its event."""
+    seq, seat = db.execute("SELECT seq, seat FROM turn WHERE n = ?", (turn,)).fetchone()
+    db.executemany(
+        "INSERT INTO citation (run, turn, number, title, source, place, text, score, how)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                run,
+                turn,
+                item.number,
+                item.title,
+                item.source,
+                item.place,
+                content.put_body(db, item.text),
+                item.score,
+                item.how,
+            )
+            for item in sources
+        ],
+    )
+    told = [{"number": item.number, "title": item.title, "place": item.place} for item in sources]
+    events.append(db, run, Kind.SOURCES_CITED, f"turn/{seq}", {"seq": seq, "seat": seat, "sources": told})
+
+
+def of_run(db: sqlite3.Connection, run: int) -> list[tuple[int, Source]]:
+    """(seq, source) of every turn that counts, its parent's included, by number."""
+    found = []
+    for segment, bound in reversed(runs.lineage(db, run)):
+        rows = db.execute(
+            """
+            SELECT turn.seq, citation.number, citation.title, citation.source, citation.place, content.body,
+                   citation.score, citation.how
+            FROM citation JOIN turn ON turn.n = citation.turn JOIN content ON content.n = citation.text
+            WHERE citation.run = ?1 AND (?2 IS NULL OR turn.n <= ?2)
+            AND (turn.state = 'finished' OR turn.state = 'replaced' AND turn.replaced >= ?2)
+            ORDER BY citation.n
+            """,
+            (segment, bound),
+        )
+        found += [(row[0], Source(*row[1:])) for row in rows]
+    return found
