@@ -1,4 +1,4 @@
-"""The rows of turns and notes: opened, streamed, finished, kept as a partial, replaced.
+"""The rows of turns: opened, streamed, finished, kept as a partial, replaced; and what is read of turns and notes.
 
 A turn's text while it streams is its `turn.delta` events; the transaction that ends the turn stores the message,
 deletes them and keeps their sizes and times packed in `pace`, for replay.
@@ -166,72 +166,11 @@ def replace(db: sqlite3.Connection, run: int, turn: int, why: str) -> None:
     events.append(db, run, Kind.TURN_REPLACED, f"turn/{seq}", {"why": why}, turn=turn)
 
 
-def queue_note(db: sqlite3.Connection, run: int, seq: int, author: str, text: str, who: str) -> int:
-    """A human's words, to be given before turn `seq`; shown as queued until then."""
-    message = content.put_message(db, None, author, text)
-    cursor = db.execute(
-        "INSERT INTO turn (run, seq, role, seat, state, message, started) VALUES (?, ?, 'note', ?, 'queued', ?, ?)",
-        (run, seq, author, message, time.time()),
-    )
-    assert cursor.lastrowid is not None
-    events.append(db, run, Kind.NOTE_QUEUED, f"note/{cursor.lastrowid}", {"who": who}, turn=cursor.lastrowid)
-    return cursor.lastrowid
-
-
-def queue_words(db: sqlite3.Connection, run: int, seq: int, seat: str, text: str, who: str) -> int:
-    """A human's words for a seat, to become its turn at the next chance."""
-    message = content.put_message(db, None, seat, text)
-    cursor = db.execute(
-        "INSERT INTO turn (run, seq, role, seat, state, message, started) VALUES (?, ?, 'words', ?, 'queued', ?, ?)",
-        (run, seq, seat, message, time.time()),
-    )
-    assert cursor.lastrowid is not None
-    events.append(
-        db, run, Kind.NOTE_QUEUED, f"note/{cursor.lastrowid}", {"who": who, "as": seat}, turn=cursor.lastrowid
-    )
-    return cursor.lastrowid
-
-
-def take_words(db: sqlite3.Connection, run: int) -> tuple[str, str] | None:
-    """Remove the oldest words that wait for a seat's turn; returns (seat, text), or None."""
-    row = db.execute(
-        "SELECT turn.n, turn.seat, message.text, message.n FROM turn JOIN message ON message.n = turn.message"
-        " WHERE turn.run = ? AND turn.role = 'words' AND turn.state = 'queued' ORDER BY turn.n LIMIT 1",
-        (run,),
-    ).fetchone()
-    if not row:
-        return None
-    n, seat, text, loose = row
-    db.execute("DELETE FROM turn WHERE n = ?", (n,))
-    _drop_loose(db, loose)
-    events.append(db, run, Kind.NOTE_GIVEN, f"note/{n}", {"as": seat})
-    return seat, text
-
-
 def say(db: sqlite3.Connection, run: int, seq: int, seat: str, text: str, how: str) -> None:
     """A finished turn that no model spoke: an opening, an edit, a human's turn."""
     row = open_turn(db, run, seq, seat, None, None)
     head = db.execute("SELECT head FROM run WHERE n = ?", (run,)).fetchone()[0]
     finish(db, run, row, head, text, "", how)
-
-
-def give_notes(db: sqlite3.Connection, run: int, seq: int, head: int | None) -> int | None:
-    """Put every queued note into the conversation after `head`, in the order they came; returns the new head."""
-    rows = db.execute(
-        "SELECT turn.n, turn.seat, message.text, message.n FROM turn JOIN message ON message.n = turn.message"
-        " WHERE turn.run = ? AND turn.role = 'note' AND turn.state = 'queued' ORDER BY turn.n",
-        (run,),
-    ).fetchall()
-    for n, author, text, loose in rows:
-        head = content.put_message(db, head, author, text)
-        db.execute(
-            "UPDATE turn SET state = 'finished', seq = ?, message = ?, ended = ? WHERE n = ?",
-            (seq, head, time.time(), n),
-        )
-        _drop_loose(db, loose)
-        db.execute("UPDATE run SET head = ? WHERE n = ?", (head, run))
-        events.append(db, run, Kind.NOTE_GIVEN, f"note/{n}", None, turn=n)
-    return head
 
 
 def listing(db: sqlite3.Connection, run: int, *, before: int | None = None, limit: int | None = None) -> list[Turn]:
@@ -305,11 +244,6 @@ SELECT turn.*, message.text AS text, message.thinking AS thinking,
 FROM turn LEFT JOIN message ON message.n = turn.message
 LEFT JOIN call ON call.n = (SELECT max(n) FROM call WHERE call.run = turn.run AND call.turn = turn.n)
 """
-
-
-def _drop_loose(db: sqlite3.Connection, message: int) -> None:
-    """Delete a queued message that nothing holds any more: its text lives on at its place in the conversation."""
-    db.execute("DELETE FROM message WHERE n = ?1 AND NOT EXISTS (SELECT 1 FROM turn WHERE message = ?1)", (message,))
 
 
 def _stream(db: sqlite3.Connection, turn: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from engine.providers.protocol import ProviderError
-from engine.record import allowances, events, runs, turns
+from engine.record import allowances, events, notes, runs, turns
 from engine.record.allowances import Allowance
 from engine.record.asks import Option
 from engine.record.commands import Command
@@ -207,8 +207,8 @@ class Duel:
         for node in nodes.values():
             if node.left is not None and node.left <= _NOTHING:
                 raise LimitReached(node)
-        words = turns.take_words(db, self.host.run.n)
-        turns.give_notes(db, self.host.run.n, self.table.seq + 1, self.table.head)
+        words = notes.take_words(db, self.host.run.n)
+        notes.give(db, self.host.run.n, self.table.seq + 1, self.table.head)
         self.table.load(db)
         if words:
             self._speak_for(db, *words)

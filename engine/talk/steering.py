@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from engine.record import asks, commands, events, runs, turns
+from engine.record import asks, commands, events, notes, runs
 from engine.record.commands import Command
 from engine.record.events import Kind
 from engine.runs import edits
@@ -87,7 +87,7 @@ class Steering:
         await self._host.commit(write)
 
     def _queue(self, db: sqlite3.Connection, text: str, who: str) -> None:
-        turns.queue_note(db, self._n, self._duel.table.seq + 1, HUMAN, text, who)
+        notes.queue(db, self._n, self._duel.table.seq + 1, HUMAN, text, who)
 
     async def _say(self, command: Command) -> None:
         text, name = command.args["text"], command.args.get("seat")
@@ -105,7 +105,7 @@ class Steering:
             if ask.kind == "text" and ask.subject == f"seat/{seat}":
                 asks.answer(db, ask.n, text, who)
                 return
-        turns.queue_words(db, self._n, self._duel.table.seq + 1, seat, text, who)
+        notes.queue_words(db, self._n, self._duel.table.seq + 1, seat, text, who)
 
     async def _skip(self, command: Command) -> None:
         if await self._answers_fault(command):

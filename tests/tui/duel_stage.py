@@ -12,7 +12,7 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.filter import Monochrome, NoColor
 
-from engine.record import asks, calls, events, presence, runs, turns
+from engine.record import asks, calls, events, notes, presence, runs, turns
 from engine.record.asks import Option
 from engine.record.connection import open_writer, transact
 from engine.record.reader import Reader
@@ -71,7 +71,7 @@ class Stage:
         self.host: int | None = 4711
         self.path = folder / "tertulia.db"
         self.now = START
-        for module in (turns, events, runs, calls, asks):
+        for module in (turns, notes, events, runs, calls, asks):
             patch.setattr(module, "time", SimpleNamespace(time=lambda: self.now))
         self.db = open_writer(self.path)
         self.spec = spec(**names)
@@ -118,10 +118,10 @@ class Stage:
         self.finish()
 
     def note(self, text: str, *, given: bool = True) -> None:
-        self.do(lambda db: turns.queue_note(db, self.n, self.seq, "you", text, "ana"))
+        self.do(lambda db: notes.queue(db, self.n, self.seq, "you", text, "ana"))
         if given:
             head = self.run.head
-            self.do(lambda db: turns.give_notes(db, self.n, self.seq, head))
+            self.do(lambda db: notes.give(db, self.n, self.seq, head))
 
     def ask(self, question: str = "openai said 429 three times. What now?", **more: Any) -> int:
         more = {"options": CHOICES} | more

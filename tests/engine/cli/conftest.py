@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from engine.cli.main import main
-from engine.record import calls, content, presence, runs, turns
+from engine.record import calls, content, notes, presence, runs, turns
 from engine.record.connection import write_once
 from engine.record.runs import Status
 from engine.runs.control import Control
@@ -102,8 +102,8 @@ def record(database: Path) -> str:
         call = calls.begin(db, n, first, "turn", "ELIZA", "x/a", {"frame": frame}, 1)
         head = turns.finish(db, n, first, None, "Please tell me your problem. \x1b[31m\u202e", "thought", "end")
         calls.end(db, call, answer=head, tokens=(12, 5, 0, 0), cost=None, stop="end")
-        turns.queue_note(db, n, 2, "you", "Mention horses.", "test")
-        said = turns.give_notes(db, n, 2, head)
+        notes.queue(db, n, 2, "you", "Mention horses.", "test")
+        said = notes.give(db, n, 2, head)
         turns.finish(db, n, turns.open_turn(db, n, 2, "PARRY", "parry", None), said, "The horses race.", "", "human")
         runs.end(db, n, Status.FINISHED, "limit:turns", "2 of 2")
         return run

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.record import calls, content, runs, turns
+from engine.record import calls, content, notes, runs, turns
 from engine.record.connection import open_writer, transact
 from engine.record.export import FORMATS, export, read, render
 from engine.record.export.file_name import file_name
@@ -76,8 +76,8 @@ class Table:
         self.head, self.seq = before, self.seq - 1
 
     def note(self, text: str) -> None:
-        transact(self.db, lambda db: turns.queue_note(db, self.n, self.seq + 1, "you", text, "tester"))
-        self.head = transact(self.db, lambda db: turns.give_notes(db, self.n, self.seq + 1, self.head))
+        transact(self.db, lambda db: notes.queue(db, self.n, self.seq + 1, "you", text, "tester"))
+        self.head = transact(self.db, lambda db: notes.give(db, self.n, self.seq + 1, self.head))
 
     def end(self) -> None:
         transact(self.db, lambda db: runs.end(db, self.n, Status.FINISHED, "turns"))

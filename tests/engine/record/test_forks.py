@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.record import content, runs, turns
+from engine.record import content, notes, runs, turns
 from engine.record.connection import open_writer
 from engine.record.errors import RecordError
 from engine.record.runs import Run
@@ -108,9 +108,9 @@ def test_a_note_belongs_to_those_who_heard_it(talk: Talk) -> None:
     talk.say("one")
     before = talk.fork(1)
     db, n = talk.db, talk.run.n
-    turns.queue_note(db, n, 2, "you", "a note", "me")
+    notes.queue(db, n, 2, "you", "a note", "me")
     queued = talk.fork(1)
-    turns.give_notes(db, n, 2, talk.run.head)
+    notes.give(db, n, 2, talk.run.head)
     talk.say("two")
     assert talk.texts() == ["one", "a note", "two"] == talk.fork(2).texts()
     assert before.texts() == ["one"] == queued.texts()

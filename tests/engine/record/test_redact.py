@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from engine.record import asks, calls, commands, content, events, redact, runs, turns
+from engine.record import asks, calls, commands, content, events, notes, redact, runs, turns
 from engine.record.connection import open_writer, transact
 from engine.record.events import Kind
 from engine.record.redact import MASK, StreamScrubber, scrub
@@ -90,8 +90,8 @@ def test_no_way_into_the_record_takes_a_secret(database: Path) -> None:
         runs.set_status(db, n, Status.WAITING, Kind.RUN_WAITING, {"why": text}, detail=text)
         commands.put(db, n, "say", {"text": text, "now": False}, "me")
         commands.take(db, n, commands.waiting(db, n)[0])
-        turns.queue_note(db, n, 1, "you", text, "me")
-        turns.queue_words(db, n, 1, "A", text, "me")
+        notes.queue(db, n, 1, "you", text, "me")
+        notes.queue_words(db, n, 1, "A", text, "me")
         row = turns.open_turn(db, n, 1, "A", "a", "m")
         turns.add_delta(db, n, row, 1, 5, text, text)
         call = calls.begin(db, n, row, "turn", "A", "m", {"frame": content.put_json(db, {"system": text})}, 1)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.record import asks, calls, events, runs, turns
+from engine.record import asks, calls, events, notes, runs, turns
 from engine.record.asks import Option
 from engine.record.connection import open_writer, transact
 from engine.record.events import Kind
@@ -95,7 +95,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clock() -> Iterator[Clock]:
     clock = Clock()
     with pytest.MonkeyPatch.context() as patch:
-        for module in (turns, events, runs, calls, asks):
+        for module in (turns, notes, events, runs, calls, asks):
             patch.setattr(module, "time", SimpleNamespace(time=clock.time))
         yield clock
 
@@ -136,10 +136,10 @@ def step(play: Stage, code: int, text: str) -> None:
         if old and old.state is State.FINISHED:
             db(lambda c: turns.replace(c, n, old.n, "retry"))
     elif code == 10:
-        db(lambda c: turns.queue_note(c, n, play.seq, "you", text, "ana"))
+        db(lambda c: notes.queue(c, n, play.seq, "you", text, "ana"))
     elif code == 11 and live is None:
         head = play.run.head
-        db(lambda c: turns.give_notes(c, n, play.seq, head))
+        db(lambda c: notes.give(c, n, play.seq, head))
     elif code == 12:
         play.asks.append(
             db(lambda c: asks.open_ask(c, n, "choose", text or "what now?", (Option("retry", "retry", "r"),)))
@@ -170,9 +170,9 @@ def step(play: Stage, code: int, text: str) -> None:
     elif code == 21 and live is not None:
         db(lambda c: events.append(c, n, Kind.TURN_PROGRESS, f"turn/{play.seq}", {"done": 1, "total": 9}, turn=live))
     elif code == 22:
-        db(lambda c: turns.queue_words(c, n, play.seq, "PARRY", text, "ana"))
+        db(lambda c: notes.queue_words(c, n, play.seq, "PARRY", text, "ana"))
     elif code == 23 and live is None:
-        said = db(lambda c: turns.take_words(c, n))
+        said = db(lambda c: notes.take_words(c, n))
         if said:
             db(lambda c: turns.say(c, n, play.seq, *said, "human"))
 
@@ -266,12 +266,12 @@ def test_a_note_waits_at_the_end_and_then_stands_before_its_turn(empty: Path, cl
     reader = Reader(play.path)
     view = Conversation.attach(reader, play.id)
     play.begin()
-    play.do(lambda db: turns.queue_note(db, play.n, play.seq, "you", "the horses?", "ana"))
+    play.do(lambda db: notes.queue(db, play.n, play.seq, "you", "the horses?", "ana"))
     play.say("Who follows you?")
     catch_up(view, reader)
     assert [(entry.kind, entry.state) for entry in view.entries] == [("turn", State.LIVE), ("note", State.QUEUED)]
     play.finish()
-    play.do(lambda db: turns.give_notes(db, play.n, play.seq, play.run.head))
+    play.do(lambda db: notes.give(db, play.n, play.seq, play.run.head))
     play.begin()
     catch_up(view, reader)
     assert [(entry.kind, entry.state) for entry in view.entries] == [
@@ -285,10 +285,10 @@ def test_words_for_a_seat_wait_and_then_come_as_its_turn(empty: Path, clock: Clo
     play = stage(empty, tmp_path, clock)
     reader = Reader(play.path)
     view = Conversation.attach(reader, play.id)
-    play.do(lambda db: turns.queue_words(db, play.n, play.seq, "PARRY", "I am PARRY", "ana"))
+    play.do(lambda db: notes.queue_words(db, play.n, play.seq, "PARRY", "I am PARRY", "ana"))
     catch_up(view, reader)
     assert [(entry.kind, entry.seat, entry.state) for entry in view.entries] == [("note", "PARRY", State.QUEUED)]
-    said = play.do(lambda db: turns.take_words(db, play.n))
+    said = play.do(lambda db: notes.take_words(db, play.n))
     play.do(lambda db: turns.say(db, play.n, play.seq, *said, "human"))
     catch_up(view, reader)
     late = Conversation.attach(reader, play.id)
