@@ -165,11 +165,25 @@ def providers() -> list[Finding]:
 
 
 def secrets() -> list[Finding]:
-    """Whether the file of keys is private."""
-    file = keys.file()
-    if file.exists() and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return [Finding(Level.WARNING, "keys", f"others can read {file}; `chmod 600 {file}`")]
-    return []
+    """Where each key comes from, and whether the files of keys are private."""
+    found = []
+    files = [keys.file()]
+    try:
+        of_folder = keys.of_folder()
+        for name in sorted({*keys.wanted(), *keys.names()}):
+            source = keys.source(name)
+            over = f", which wins over {keys.folder_file()}" if name in of_folder and source == "environment" else ""
+            if source:
+                place = "the environment" if source == "environment" else source
+                found.append(Finding(Level.GOOD, "keys", f"{name} comes from {place}{over}"))
+    except UsageError as error:
+        return [Finding(Level.BAD, "keys", str(error))]
+    if of_folder and (own := keys.folder_file()):
+        files.append(own)
+    for file in files:
+        if file.exists() and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            found.append(Finding(Level.WARNING, "keys", f"others can read {file}; `chmod 600 {file}`"))
+    return found
 
 
 def system(database: Path) -> list[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
@@ -15,7 +14,7 @@ from engine.settings.errors import UsageError, nearest
 @click.group(invoke_without_command=True)
 @click.pass_context
 def keys(ctx: click.Context) -> None:
-    """Keep API keys in a private file; an environment variable of the same name wins.
+    """Keep API keys in a private file; an environment variable of the same name, or a `.env` file here, wins.
 
     \b
     Example:  tertulia keys set OPENAI_API_KEY
@@ -40,8 +39,11 @@ def set_key(name: str) -> None:
         raise UsageError(f"no key was given; `tertulia keys rm {name}` removes one")
     path = stored.put(name, value)
     narrate(f"{name} is kept in {path}")
-    if os.environ.get(name):
+    source = stored.source(name)
+    if source == "environment":
         narrate(f"the environment variable {name} is set too, and wins")
+    elif source != str(path):
+        narrate(f"{name} is in {source} too, which wins in that folder")
 
 
 @keys.command("list")
@@ -51,12 +53,10 @@ def list_keys() -> None:
     \b
     Example:  tertulia keys list
     """
-    from engine.providers import registry
-
-    wanted = {place.key: name for name, place in registry.endpoints().items() if place.key}
-    kept = stored.names()
-    for name in sorted({*kept, *wanted}):
-        where = "environment" if os.environ.get(name) else "file" if name in kept else "not set"
+    wanted = stored.wanted()
+    for name in sorted({*stored.names(), *wanted}):
+        source = stored.source(name)
+        where = {None: "not set", str(stored.file()): "file", str(stored.folder_file()): ".env"}.get(source, source)
         user = f"  for {wanted[name]}" if name in wanted else ""
         print(f"{name:<24} {where:<12}{user}".rstrip())
 

@@ -84,6 +84,8 @@ class Endpoint(BaseModel):
         value = keys.get(self.key)
         if not value:
             raise ProviderError(
-                Fault.KEY, f"no API key for {self.name}: run `tertulia keys set {self.key}` or set {self.key}"
+                Fault.KEY,
+                f"no API key for {self.name}: run `tertulia keys set {self.key}`, or set {self.key} in the environment"
+                " or in a .env file of the folder you start from",
             )
         return value

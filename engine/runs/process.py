@@ -26,6 +26,7 @@ from engine.record.runs import Run, Status
 from engine.record.writer import Writer
 from engine.runs import kinds, log
 from engine.runs.host import Host, Outcome, Refused, Unanswered
+from engine.settings import keys
 from engine.settings.errors import UsageError
 
 BEAT = 2.0
@@ -37,6 +38,7 @@ POLL = 0.02
 def main(database: Path, run_id: str) -> int:
     """Play a run to its end in this process; returns the exit code."""
     os.umask(0o077)
+    keys.leave_folder()
     logger = log.open_log(database, run_id)
     presence = Presence(database, run_id)
     if not presence.acquire():

@@ -13,6 +13,7 @@ from engine.record.connection import open_reader
 from engine.record.errors import RecordError
 from engine.record.runs import Status
 from engine.runs import log
+from engine.settings import keys
 
 PATIENCE = 30.0
 """Seconds to wait for `run.started`."""
@@ -24,6 +25,7 @@ def spawn(database: Path, run_id: str) -> None:
     path, written = log.log_file(database, run_id), log.size(database, run_id)
     out = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    environment |= {name: value for name, value in keys.of_folder().items() if not environment.get(name)}
     try:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "engine", "--db", str(database), "host", run_id],

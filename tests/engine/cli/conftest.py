@@ -42,6 +42,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("TERTULIA_DB", "TERTULIA_MODELS", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
