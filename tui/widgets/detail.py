@@ -41,10 +41,16 @@ class Pages(Widget, can_focus=True):
     def __init__(self, sections: list[tuple[str, str]]) -> None:
         """`sections` are (style, text), style being `said`, `about` or `head`."""
         super().__init__()
-        self._pieces = [(style, piece) for style, text in sections for piece in _pieces(visible(text))]
+        self._pieces = _cut(sections)
         self._rows: dict[int, list[Span]] = {}
         self._port = Viewport(lambda n: len(self._wrapped(n)), lambda: len(self._pieces))
         self._port.follow = False
+
+    def put(self, sections: list[tuple[str, str]]) -> None:
+        """Show another text, from its beginning."""
+        self._pieces = _cut(sections)
+        self._rows.clear()
+        self.home()
 
     def scroll_rows(self, rows: int) -> None:
         self._port.scroll(rows)
@@ -184,6 +190,10 @@ def _of_call(call: Call, options: dict[str, Any]) -> Iterator[str]:
     keep, drop = call.request.get("cut") or (0, 0)
     if drop:
         yield f"left out  {drop} messages{f' after the first {keep}' if keep else ''}"
+
+
+def _cut(sections: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(style, piece) for style, text in sections for piece in _pieces(visible(text))]
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -87,6 +87,10 @@ class Viewport:
         self.top = self._up_from(index, row, self.rows // 2)
         self.scroll(0)
 
+    def bottom(self) -> Place:
+        """The topmost place from which the end is in view."""
+        return self._end()
+
     def at_start(self) -> bool:
         return self.top == (0, 0)
 
