@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
+from engine.cli.narration import narrate
 from engine.cli.session import Failure, Session, current, run_argument
-from engine.cli.style import narrate
-from engine.record.export import FORMATS, Source, checked, read, render
+from engine.record.export import FORMATS, Source, checked, index, read, render, run_folder
 from engine.record.export.file_name import file_name
 from engine.settings.errors import UsageError
 
@@ -29,23 +29,83 @@ def export(session: Session, run: str, fmt: str, output: str | None, seat: str |
     A live run is written as it stands. In chatml and sharegpt every seat's view is a line of its own: its own turns
     as the assistant's, all others as the user's, without what was broken off or taken back.
 
+    master is the transcript by rounds, errors what failed, manifest where the run comes from. Written to a folder
+    (DIR/), master is a folder of the run with all of these and a log of each round, and index is an index.md beside
+    such folders. RUN may be `all` for an index of every run.
+
     \b
-    Example:  tertulia export last --format html -o talk.html
+    Examples:  tertulia export last --format html -o talk.html
+               tertulia export all --format index -o runs/
     """
     checked(fmt)
+    if run == "all" and fmt != "index":
+        raise UsageError(f"{fmt} is written of one run; `all` goes with --format index, or see `tertulia report`")
+    if fmt == "index" and (run == "all" or _is_folder(output)):
+        _export_index(session, run, output, force)
+        return
     reader = session.reader()
     try:
-        source = read(reader.db, reader.find(run), _heard)
+        source = read(reader.db, reader.find(run), _heard, beside=True)
     finally:
         reader.close()
     if output is None or output == "-":
         sys.stdout.write(render(source, fmt, seat))
+        return
+    if fmt == "master" and seat is None and _is_folder(output):
+        print(_write_folder(source, Path(output).expanduser(), force) / "master.md")
         return
     for path, text in _files(source, fmt, seat, output):
         _write(path, text, force)
         print(path)
     if fmt in ("chatml", "sharegpt") and not source.conversation:
         narrate(f"run {source.run.id} has nothing to learn from yet")
+
+
+def _export_index(session: Session, name: str, output: str | None, force: bool) -> None:
+    """An index of one run or all; in a folder with the folder of each run, which its entry links to."""
+    reader = session.reader()
+    try:
+        found = reader.runs(limit=reader.run_count()) if name == "all" else [reader.find(name)]
+        text = index.index((index.entry(reader.db, run) for run in found), linked=_is_folder(output))
+        if output is None or output == "-":
+            sys.stdout.write(text)
+            return
+        place = Path(output).expanduser()
+        if not _is_folder(output):
+            _write(place, text, force)
+            print(place)
+            return
+        _refuse([place / "index.md", *(place / run_folder.name(run) for run in found)], force)
+        for run in found:
+            _write_folder(read(reader.db, run, _heard, beside=True), place, force)
+    finally:
+        reader.close()
+    _write(place / "index.md", text, force)
+    print(place / "index.md")
+
+
+def _write_folder(source: Source, place: Path, force: bool) -> Path:
+    """The folder of a run below `place`; returns it. Logs of rounds that the run no longer has are removed."""
+    folder = place / run_folder.name(source.run)
+    _refuse([folder], force)
+    written = set()
+    for name, text in run_folder.files(source):
+        _write(folder / name, text, force)
+        written.add(folder / name)
+    for old in (folder / "logs").glob("turn_[0-9]*.log"):
+        if old not in written:
+            old.unlink()
+    return folder
+
+
+def _is_folder(output: str | None) -> bool:
+    return output is not None and (output.endswith("/") or Path(output).expanduser().is_dir())
+
+
+def _refuse(paths: list[Path], force: bool) -> None:
+    for path in paths:
+        if path.exists() and not force:
+            raise UsageError(f"{path}: is there already; --force overwrites it")
 
 
 def _heard(text: str) -> str:
@@ -56,19 +116,19 @@ def _heard(text: str) -> str:
 
 def _files(source: Source, fmt: str, seat: str | None, output: str) -> list[tuple[Path, str]]:
     place = Path(output).expanduser()
-    if not (place.is_dir() or output.endswith("/")):
+    if not _is_folder(output):
         return [(place, render(source, fmt, seat))]
     form = FORMATS[fmt]
     if form.per_seat and seat is None:
         return [(place / file_name(source, form.suffix, item), render(source, fmt, item.name)) for item in source.seats]
     view = source.only(seat).views[0] if seat else None
-    return [(place / file_name(source, form.suffix, view), render(source, fmt, seat))]
+    suffix = form.suffix if fmt == form.suffix else f"{fmt}.{form.suffix}"
+    return [(place / file_name(source, suffix, view), render(source, fmt, seat))]
 
 
 def _write(path: Path, text: str, force: bool) -> None:
     """Put the whole text in place in one step, so that a full disk leaves no half file."""
-    if path.exists() and not force:
-        raise UsageError(f"{path}: is there already; --force overwrites it")
+    _refuse([path], force)
     partial = path.with_name(f".{path.name[:100]}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

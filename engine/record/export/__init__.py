@@ -1,4 +1,4 @@
-"""A run as a document: Markdown, HTML, text, JSON lines, and conversations ready for fine-tuning.
+"""A run as a document: Markdown, HTML, text, JSON lines, a transcript by rounds, and conversations for fine-tuning.
 
 One file per format, each with `render(source) -> str`; all of them read one `Source`, taken in one transaction, so
 that the export of a live run is one moment of it.
@@ -35,6 +35,10 @@ FORMATS: dict[str, Format] = {
     "jsonl": Format("json_lines", "jsonl", "everything known of each turn, one JSON object a line"),
     "chatml": Format("chatml", "jsonl", "for fine-tuning: role and content, one conversation per seat and line"),
     "sharegpt": Format("sharegpt", "jsonl", "for fine-tuning: from and value, one conversation per seat and line"),
+    "master": Format("master", "md", "the transcript by rounds and roles; in a folder, with logs and a manifest"),
+    "index": Format("index", "md", "one line for each run: topic and highlight"),
+    "errors": Format("errors", "log", "what failed and what is missing, one JSON object a line"),
+    "manifest": Format("manifest", "json", "where the run comes from, its seed, models, times and end"),
 }
 
 
@@ -47,7 +51,7 @@ def export(
     Raises UsageError: no such format, no such seat, or a seat given to a format that has no views.
     """
     checked(fmt)
-    return render(read(db, run, heard), fmt, seat)
+    return render(read(db, run, heard, beside=True), fmt, seat)
 
 
 def render(source: Source, fmt: str, seat: str | None = None) -> str:

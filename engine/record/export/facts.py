@@ -28,8 +28,11 @@ def of(source: Source) -> list[tuple[str, str]]:
         found.append(("Ended", moment(run.ended)))
     if run.parent:
         found.append(("Forked from", f"{run.parent} at turn {run.forked_at}"))
+    if question := source.spec.get("question"):
+        found.append(("Question", one_line(str(question))))
     for seat in source.seats:
-        who = ", ".join(one_line(part) for part in (seat.persona, seat.model) if part)
+        role = seat.role if seat.role and seat.role.casefold() != seat.name.casefold() else None
+        who = ", ".join(one_line(part) for part in (role, seat.persona, seat.model) if part)
         found.append((one_line(seat.name), who or "a human"))
     found += [("Turns", str(run.turns)), ("Tokens", f"{run.tokens_in} in, {run.tokens_out} out"), ("Cost", cost(run))]
     return found
@@ -52,6 +55,19 @@ def cost(run: Run) -> str:
 def moment(at: float) -> str:
     """Local time with its offset, to the second."""
     return datetime.datetime.fromtimestamp(at, datetime.UTC).astimezone().isoformat(" ", "seconds")
+
+
+def utc(at: float) -> str:
+    """UTC to the second, as ISO 8601."""
+    return datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def topic(source: Source) -> str:
+    """What the run is about: its seed question, else its opening, else its title."""
+    for value in (source.spec.get("question"), source.spec.get("opening")):
+        if isinstance(value, str) and value.strip():
+            return value
+    return source.run.title
 
 
 def seconds(turn: Turn) -> str:

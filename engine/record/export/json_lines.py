@@ -1,18 +1,48 @@
-"""JSON lines: everything known of each turn and note, one object a line, nothing lost."""
+"""JSON lines: everything known of each turn and note, one object a line, nothing lost.
+
+A line is the record of the dialogue; under `knowledge` a turn has what was learned of it: the items of the minutes
+that it raised and closed, what was written beside it, its sources and its measures.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
 from engine.record import turns
+from engine.record.export.beside import OfTurn, by_turn
 from engine.record.export.source import Source
-from engine.record.turns import Turn
+from engine.record.turns import State, Turn
 
 
 def render(source: Source) -> str:
-    lines = (line({"run": source.run.id, **turn_object(turn), "pace": turns.pace(turn)}) for turn in source.turns)
-    return "".join(f"{text}\n" for text in lines)
+    beside = by_turn(source.beside)
+    lines = []
+    for turn in source.turns:
+        told = {"run": source.run.id, **turn_object(turn), "pace": turns.pace(turn)}
+        if turn.role == "turn":
+            counts = turn.state in (State.FINISHED, State.SKIPPED)
+            told["knowledge"] = knowledge(beside.get(turn.seq, OfTurn()) if counts else OfTurn())
+        lines.append(line(told) + "\n")
+    return "".join(lines)
+
+
+def knowledge(found: OfTurn) -> dict[str, Any]:
+    """What belongs to a turn, in public form; a turn that was taken back has nothing."""
+    return {
+        "raised": [
+            {"minute": item.n, "kind": item.kind, "text": item.text, "quote": item.quote, "closed": item.closed}
+            for item in found.raised
+        ],
+        "closed": [
+            {"minute": item.n, "kind": item.kind, "text": item.text, "raised": item.seq, "quote": item.closing}
+            for item in found.closed
+        ],
+        "asides": [{"seat": aside.seat, "text": aside.text, "value": aside.value} for aside in found.asides],
+        "sources": [dataclasses.asdict(source) for source in found.sources],
+        "measures": found.measures,
+    }
 
 
 def turn_object(turn: Turn) -> dict[str, Any]:

@@ -1,40 +1,99 @@
-"""Markdown: the title, the facts, and every turn under the name of who said it."""
+"""Markdown: the title, the facts, every turn under the name of who said it, and what was written beside the talk."""
 
 from __future__ import annotations
 
-from engine.record.export import facts, rich_text
+from engine.record.export import chart, facts
+from engine.record.export.beside import Beside, OfTurn, by_turn
+from engine.record.export.contained import contained
 from engine.record.export.source import Source
+from engine.record.minutes import Aside, Item
 from engine.record.turns import State, Turn
-from engine.record.visible import one_line, visible
+from engine.record.visible import one_line
 
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in r"\`*_[]<>#|"})
 
 
 def render(source: Source) -> str:
-    parts = [f"# {_escaped(one_line(source.run.title))}"]
-    parts.append("\n".join(f"- {_escaped(name)}: {_escaped(value)}" for name, value in facts.of(source)))
+    parts = [f"# {escaped(one_line(source.run.title))}"]
+    parts.append("\n".join(f"- {escaped(name)}: {escaped(value)}" for name, value in facts.of(source)))
     parts.append("---")
-    parts.extend(_turn(turn) for turn in source.turns)
+    beside = by_turn(source.beside)
+    for turn in source.turns:
+        parts.append(_turn(turn))
+        if turn.role == "turn" and turn.state is State.FINISHED:
+            parts += [_aside(aside) for aside in beside.get(turn.seq, OfTurn()).asides]
+    parts += annex(source.beside)
     return "\n\n".join(parts) + "\n"
 
 
 def _turn(turn: Turn) -> str:
     note = turn.role == "note"
-    about = ["note" if note else str(turn.seq), facts.seconds(turn) if not note else "", _escaped(turn.model or "")]
+    about = ["note" if note else str(turn.seq), facts.seconds(turn) if not note else "", escaped(turn.model or "")]
     about.append("" if turn.state is State.FINISHED else facts.STATES[turn.state])
-    head = f"**{_escaped(one_line(turn.seat))}** ({', '.join(filter(None, about))})"
+    head = f"**{escaped(one_line(turn.seat))}** ({', '.join(filter(None, about))})"
     parts = [head]
     if turn.thinking.strip():
-        parts.append(f"Thinking:\n\n{_quoted(rich_text.without_html(visible(turn.thinking).strip()))}")
+        parts.append(f"Thinking:\n\n{quoted(contained(turn.thinking))}")
     if turn.text.strip():
-        text = rich_text.without_html(visible(turn.text).strip())
-        parts.append(text if turn.state is State.FINISHED and not note else _quoted(text))
+        text = contained(turn.text)
+        parts.append(text if turn.state is State.FINISHED and not note else quoted(text))
     return "\n\n".join(parts)
 
 
-def _quoted(text: str) -> str:
+def _aside(aside: Aside) -> str:
+    head = f"**{escaped(aside.seat)}** (beside turn {aside.seq})"
+    score = f"Score: {aside.value:g}" if aside.value is not None else ""
+    return "\n\n".join(filter(None, [head, quoted(contained(aside.text)) if aside.text.strip() else "", score]))
+
+
+SECTIONS = (
+    ("claim", "Claims"),
+    ("question", "Questions"),
+    ("todo", "To do"),
+    ("flag", "Flags"),
+)
+"""Kinds of items, and what each is called above a list of them."""
+
+
+def annex(beside: Beside) -> list[str]:
+    """Minutes, sources and measures as sections, those that there are."""
+    parts = []
+    if beside.items:
+        parts.append("## Minutes")
+        for kind, title in SECTIONS:
+            if items := beside.of_kind(kind):
+                parts += [f"### {title}", "\n".join(item_line(item) for item in items)]
+    if beside.sources:
+        parts.append("## Sources")
+        for seq, source in beside.sources:
+            where = ", ".join(filter(None, [escaped(source.title), escaped(source.source), escaped(source.place)]))
+            parts.append(f"\\[{source.number}\\] {where} (given to turn {seq})\n\n{quoted(contained(source.text))}")
+    if beside.measures:
+        parts += ["## Measures", measures_table(beside)]
+    return parts
+
+
+def item_line(item: Item) -> str:
+    """An item as an entry of a list: its text, the words and the turn it rests on, and how it ended."""
+    told = f"- {escaped(item.text)}: “{escaped(item.quote)}” ({escaped(item.seat)}, turn {item.seq})"
+    if item.closed is not None:
+        return f"{told}; closed in turn {item.closed}: “{escaped(item.closing)}”"
+    return f"{told}; open" if item.open else told
+
+
+def measures_table(beside: Beside) -> str:
+    rows = ["| measure | turns | first | last | least | most | mean | course |", "|---|--:|--:|--:|--:|--:|--:|---|"]
+    for name, points in beside.measures.items():
+        values = [value for _, value in points]
+        told = (values[0], values[-1], min(values), max(values), sum(values) / len(values))
+        numbers = " | ".join(f"{value:.3f}" for value in told)
+        rows.append(f"| {escaped(name)} | {len(values)} | {numbers} | {chart.sparkline(values)} |")
+    return "\n".join(rows)
+
+
+def quoted(text: str) -> str:
     return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     return one_line(text).translate(_SPECIAL)

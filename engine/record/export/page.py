@@ -1,109 +1,41 @@
-"""HTML: one self-contained page, two columns on a wide screen and one on a phone, light or dark as the reader's is."""
+"""HTML: one self-contained page of what was said and, below it, the minutes, the sources and the measures."""
 
 from __future__ import annotations
 
 import html
-from string import Template
+from collections.abc import Mapping
 
-from engine.record.export import facts, rich_text
+from engine.record.export import facts, page_annex, rich_text, sheet
+from engine.record.export.beside import OfTurn, by_turn
 from engine.record.export.source import Seat, Source
+from engine.record.minutes import Aside
 from engine.record.turns import State, Turn
 from engine.record.visible import one_line, visible
 
-_PAGE = Template("""\
-<!DOCTYPE html>
-<html lang="en" dir="ltr">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="generator" content="Tertulia">
-<title>$title</title>
-<style>
-$style</style>
-</head>
-<body>
-<header>
-<h1 dir="auto">$title</h1>
-<dl>
-$facts</dl>
-</header>
-<main class="$columns">
-$turns</main>
-</body>
-</html>
-""")
-
-_STYLE = """\
-:root {
-  --paper: #fbfaf7; --card: #fff; --ink: #23211d; --faint: #6b675f; --line: #dcd8cf;
-  --seat-0: #8a3ffc; --seat-1: #00707a; --seat-2: #a8480a; --seat-3: #2d6a1f; --human: #b0286d;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --paper: #16171a; --card: #1f2125; --ink: #e4e2dc; --faint: #a09c93; --line: #36383e;
-    --seat-0: #be95ff; --seat-1: #3ddbd9; --seat-2: #ff9f5a; --seat-3: #8fd17c; --human: #ff7eb6;
-  }
-}
-* { box-sizing: border-box; }
-body {
-  margin: 0 auto; max-width: 75rem; padding: 1rem; background: var(--paper); color: var(--ink);
-  font: 1rem/1.55 system-ui, sans-serif; overflow-wrap: anywhere;
-}
-h1 { font-size: 1.6rem; line-height: 1.2; margin: 1rem 0; }
-dl { display: flex; flex-wrap: wrap; gap: .5rem 1.75rem; margin: 0 0 1.5rem; font-size: .875rem; }
-dt { color: var(--faint); }
-dd { margin: 0; }
-main { display: grid; grid-template-columns: minmax(0, 1fr); gap: .75rem; align-items: start; }
-article {
-  --voice: var(--seat-0); padding: .75rem 1rem; background: var(--card); border: 1px solid var(--line);
-  border-inline-start: .25rem solid var(--voice); border-radius: .375rem; min-width: 0;
-}
-.s1 { --voice: var(--seat-1); }
-.s2 { --voice: var(--seat-2); }
-.s3 { --voice: var(--seat-3); }
-.note { --voice: var(--human); border-style: dashed; }
-.aside { color: var(--faint); border-style: dotted; }
-article header { display: flex; flex-wrap: wrap; gap: 0 .75rem; align-items: baseline; }
-h2 { font-size: 1rem; margin: 0; color: var(--voice); }
-.about, summary { color: var(--faint); font-size: .8125rem; }
-.text > :first-child { margin-top: .375rem; }
-.text > :last-child { margin-bottom: 0; }
-.text h1, .text h2, .text h3 { font-size: 1.05rem; color: inherit; }
-.as-is { white-space: pre-wrap; }
-pre, table { overflow-x: auto; display: block; max-width: 100%; }
-pre { background: var(--paper); padding: .5rem .75rem; border-radius: .25rem; }
-code { font-family: ui-monospace, monospace; font-size: .9em; }
-th, td { border: 1px solid var(--line); padding: .125rem .5rem; text-align: start; }
-blockquote { margin: .5rem 0; padding-inline-start: .75rem; border-inline-start: .1875rem solid var(--line); }
-details { margin-top: .375rem; }
-a { color: inherit; }
-@media (min-width: 56rem) {
-  .columns { grid-template-columns: repeat(2, minmax(0, 1fr)); column-gap: 1.5rem; }
-  .columns .left { grid-column: 1; }
-  .columns .right { grid-column: 2; }
-  .columns .note { grid-column: 1 / -1; justify-self: center; max-width: 40rem; }
-}
-@media print { article { break-inside: avoid; } }
-"""
-
 
 def render(source: Source) -> str:
-    about = "".join(
-        f'<div><dt dir="auto">{html.escape(name)}</dt><dd dir="auto">{html.escape(value)}</dd></div>\n'
-        for name, value in facts.of(source)
-    )
-    return _PAGE.substitute(
-        title=html.escape(one_line(source.run.title)),
-        style=_STYLE,
-        facts=about,
-        columns="columns" if len(source.seats) > 1 else "column",
-        turns="".join(_turn(source, turn) for turn in source.turns),
+    beside = by_turn(source.beside)
+    links = {cited.number: f"#source-{cited.number}" for _, cited in source.beside.sources}
+    columns = "columns" if len(source.table) == 2 else "column"
+    parts = []
+    for turn in source.turns:
+        parts.append(_turn(source, turn, links))
+        if turn.role == "turn" and turn.state is State.FINISHED:
+            parts += [_aside(aside) for aside in beside.get(turn.seq, OfTurn()).asides]
+    body = f'<main class="{columns}">\n{"".join(parts)}</main>\n{page_annex.render(source.beside)}'
+    return sheet.document(one_line(source.run.title), sheet.facts_list(facts.of(source)), body)
+
+
+def _aside(aside: Aside) -> str:
+    score = f'<p class="about">Score: {aside.value:g}</p>\n' if aside.value is not None else ""
+    text = rich_text.as_html(visible(aside.text).strip()) if aside.text.strip() else ""
+    return (
+        f'<aside class="beside">\n<h3 dir="auto">{html.escape(one_line(aside.seat))}, beside turn {aside.seq}</h3>\n'
+        f'<div class="text" dir="auto">{text}</div>\n{score}</aside>\n'
     )
 
 
-def _turn(source: Source, turn: Turn) -> str:
+def _turn(source: Source, turn: Turn, links: Mapping[int, str]) -> str:
     note = turn.role == "note"
     place = source.place(turn.seat)
     names = ["note"] if note else [f"s{place % 4}", "right" if place % 2 else "left"]
@@ -112,11 +44,12 @@ def _turn(source: Source, turn: Turn) -> str:
     count = f"note before {turn.seq}" if note else f"{turn.seq}"
     about = [count, "" if note else facts.seconds(turn), one_line(turn.model or "")]
     about.append("" if turn.state is State.FINISHED else facts.STATES[turn.state])
+    anchor = "" if note or turn.state is not State.FINISHED else f' id="turn-{turn.seq}"'
     return (
-        f'<article class="{" ".join(names)}">\n<header><h2 dir="auto">{html.escape(one_line(turn.seat))}</h2>\n'
+        f'<article{anchor} class="{" ".join(names)}">\n<header><h2 dir="auto">{html.escape(one_line(turn.seat))}</h2>\n'
         f'<span class="about"><time datetime="{facts.moment(turn.started).replace(" ", "T", 1)}">'
         f"{html.escape(' · '.join(filter(None, about)))}</time></span></header>\n"
-        f"{_thinking(turn)}{_text(turn, seat)}</article>\n"
+        f"{_thinking(turn)}{_text(turn, seat, links)}</article>\n"
     )
 
 
@@ -127,8 +60,9 @@ def _thinking(turn: Turn) -> str:
     return f'<details>\n<summary>thinking</summary>\n<div class="text" dir="auto">{text}</div>\n</details>\n'
 
 
-def _text(turn: Turn, seat: Seat | None) -> str:
+def _text(turn: Turn, seat: Seat | None, links: Mapping[int, str]) -> str:
     if not turn.text.strip():
         return ""
     language = f' lang="{html.escape(seat.language)}"' if seat and seat.language else ""
-    return f'<div class="text" dir="auto"{language}>{rich_text.as_html(visible(turn.text).strip())}</div>\n'
+    text = rich_text.as_html(visible(turn.text).strip(), links)
+    return f'<div class="text" dir="auto"{language}>{text}</div>\n'

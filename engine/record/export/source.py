@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.record import content, runs, turns
+from engine.record.export import beside as beside_it
+from engine.record.export import failures as failed
+from engine.record.export.beside import NOTHING, Beside
+from engine.record.export.failures import Failure
 from engine.record.runs import Run
 from engine.record.turns import State, Turn
 from engine.settings.errors import UsageError, nearest
@@ -29,6 +33,11 @@ class Seat:
     language: str | None
     system: str
     start: str
+    role: str | None = None
+    place: str = "talk"
+    """`talk` has the floor; `minutes` and `aside` are written beside the conversation."""
+    every: int | None = None
+    """Speaks at the end of a round once so many turns were said since it last spoke (0: never); None: each round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,15 @@ class Source:
     views: tuple[Seat, ...]
     turns: tuple[Turn, ...]
     heard: Callable[[str], str] | None = None
+    beside: Beside = NOTHING
+    failures: tuple[Failure, ...] = ()
+    tasks: Mapping[int, str] = field(default_factory=dict)
+    """Row of a turn -> what its seat was told to do for that turn, where it was told anew each time."""
+
+    @property
+    def table(self) -> list[Seat]:
+        """The seats that take turns."""
+        return [seat for seat in self.seats if seat.place == "talk"]
 
     @property
     def conversation(self) -> list[Turn]:
@@ -62,8 +80,13 @@ class Source:
         return next((number for number, item in enumerate(self.seats) if item.name == seat), len(self.seats))
 
 
-def read(db: sqlite3.Connection, run: Run, heard: Callable[[str], str] | None = None) -> Source:
-    """Everything an export needs, of one moment; a turn being spoken has its text so far."""
+def read(
+    db: sqlite3.Connection, run: Run, heard: Callable[[str], str] | None = None, *, beside: bool = False
+) -> Source:
+    """The conversation as of one moment; a turn being spoken has its text so far.
+
+    With `beside`, which every export needs, what stands beside it and what failed too.
+    """
     outermost = not db.in_transaction
     if outermost:
         db.execute("BEGIN")
@@ -72,13 +95,16 @@ def read(db: sqlite3.Connection, run: Run, heard: Callable[[str], str] | None = 
         found = turns.listing(db, run.n)
         live = turns.live(db, run.n)
         frames = _frames(db, run)
+        around = beside_it.read(db, run.n) if beside else NOTHING
+        failures = failed.read(db, run) if beside else ()
+        tasks = _tasks(db, run) if beside else {}
     finally:
         if outermost:
             db.execute("COMMIT")
     if live:
         found = [live if turn.n == live.n else turn for turn in found]
     seats = _seats(spec, found, frames)
-    return Source(run, spec, seats, seats, tuple(found), heard)
+    return Source(run, spec, seats, seats, tuple(found), heard, around, failures, tasks)
 
 
 def _seats(spec: dict[str, Any], found: list[Turn], frames: dict[str, dict[str, Any]]) -> tuple[Seat, ...]:
@@ -92,7 +118,21 @@ def _seats(spec: dict[str, Any], found: list[Turn], frames: dict[str, dict[str, 
         model = told.get("model") or (turn.model if turn else None)
         language = (told.get("guest") or {}).get("language")
         sent = frames.get(name, {})
-        seats.append(Seat(name, persona, model, language, sent.get("system", ""), sent.get("start", "")))
+        role = _mapping(told.get("role")) or {"name": told.get("role")}
+        every = role.get("every")
+        seats.append(
+            Seat(
+                name,
+                persona,
+                model,
+                language,
+                sent.get("system", ""),
+                sent.get("start", ""),
+                role.get("name"),
+                role.get("place") or "talk",
+                every if isinstance(every, int) else None,
+            )
+        )
     return tuple(seats)
 
 
@@ -109,3 +149,21 @@ def _frames(db: sqlite3.Connection, run: Run) -> dict[str, dict[str, Any]]:
             if seat not in found and isinstance(frame, int):
                 found[seat] = json.loads(content.body(db, frame))
     return found
+
+
+def _tasks(db: sqlite3.Connection, run: Run) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for segment, bound in runs.lineage(db, run.n):
+        rows = db.execute(
+            "SELECT call.turn, json_extract(content.body, '$.task') FROM call"
+            " JOIN content ON content.n = json_extract(call.request, '$.frame')"
+            " WHERE call.run = ?1 AND call.purpose = 'turn' AND call.turn IS NOT NULL AND (?2 IS NULL OR call.turn <= ?2)"
+            " ORDER BY call.n",
+            (segment, bound),
+        )
+        found |= {turn: task for turn, task in rows if isinstance(task, str)}
+    return found
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
