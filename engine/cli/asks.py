@@ -6,8 +6,9 @@ import dataclasses
 
 import click
 
+from engine.cli.narration import narrate
 from engine.cli.session import Session, current
-from engine.cli.style import narrate, paint
+from engine.cli.style import paint
 from engine.record.asks import Ask
 from engine.record.export.json_lines import line
 from engine.record.visible import one_line

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from engine.cli.feed import Feed
+from engine.cli.narration import narrate, warn
 from engine.cli.plain import Plain
 from engine.cli.session import Session, current, run_argument
-from engine.cli.style import narrate
 from engine.cli.watch import exit_code
 from engine.record.export.json_lines import escaped
 from engine.record.runs import Status
@@ -44,7 +44,7 @@ def follow(session: Session, run: str, first: int, as_json: bool) -> int:
         if plain:
             plain.close()
         if feed.run.status is Status.CRASHED:
-            narrate(f"run {feed.run.id} crashed; `tertulia resume {feed.run.id}` goes on from its last finished turn")
+            warn(f"run {feed.run.id} crashed; `tertulia resume {feed.run.id}` goes on from its last finished turn")
         return exit_code(feed.run)
     finally:
         feed.close()

@@ -14,4 +14,4 @@ def host(session: Session, run: str) -> int:
     """Play RUN in this process until it ends. `tertulia run` and `tertulia resume` start this by themselves."""
     from engine.runs import process
 
-    return process.main(session.database, run)
+    return process.main(session.database, run, session.level)

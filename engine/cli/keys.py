@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from engine.cli.style import narrate
+from engine.cli.narration import narrate, warn
 from engine.settings import keys as stored
 from engine.settings.errors import UsageError, nearest
 
@@ -41,9 +41,9 @@ def set_key(name: str) -> None:
     narrate(f"{name} is kept in {path}")
     source = stored.source(name)
     if source == "environment":
-        narrate(f"the environment variable {name} is set too, and wins")
+        warn(f"the environment variable {name} is set too, and wins")
     elif source != str(path):
-        narrate(f"{name} is in {source} too, which wins in that folder")
+        warn(f"{name} is in {source} too, which wins in that folder")
 
 
 @keys.command("list")

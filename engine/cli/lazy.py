@@ -6,10 +6,13 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
+from engine.cli import narration
+from engine.cli.narration import Level
 from engine.cli.session import Session
 from engine.settings.errors import UsageError, nearest
 
@@ -69,7 +72,7 @@ class LazyGroup(click.Group):
 
 
 def _accept_everywhere(command: click.Command) -> None:
-    """Add --db and --debug, so that they may stand before or after the command's name."""
+    """Add the options of the whole program, so that they may stand before or after the command's name."""
     if any(parameter.name == "database_override" for parameter in command.params):
         return
     command.params += [
@@ -79,6 +82,27 @@ def _accept_everywhere(command: click.Command) -> None:
             expose_value=False,
             callback=_set_database,
             help="The record to use.  [default: TERTULIA_DB, else the one that `tertulia paths` names]",
+        ),
+        click.Option(
+            ["-q", "--quiet"],
+            is_flag=True,
+            expose_value=False,
+            callback=_set_quiet,
+            help="Tell only warnings and errors on stderr; a run started so logs no more.",
+        ),
+        click.Option(
+            ["-v", "--verbose"],
+            is_flag=True,
+            expose_value=False,
+            callback=_set_verbose,
+            help="Tell sizes, times and tries of requests too; a run started so logs them.",
+        ),
+        click.Option(
+            ["--log-file"],
+            metavar="FILE",
+            expose_value=False,
+            callback=_set_log_file,
+            help="Append what is told to FILE too, all of it, even under --quiet.",
         ),
         click.Option(
             ["--debug"],
@@ -98,6 +122,31 @@ def _set_database(ctx: click.Context, _: click.Parameter, value: str | None) -> 
         if not value.strip():
             raise UsageError("--db: the path is empty")
         ctx.ensure_object(Session).override = value
+
+
+def _set_quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        _set_level(ctx, Level.WARNING)
+
+
+def _set_verbose(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        _set_level(ctx, Level.DEBUG)
+
+
+def _set_level(ctx: click.Context, level: Level) -> None:
+    session = ctx.ensure_object(Session)
+    if session.level not in (Level.INFO, level):
+        raise UsageError("choose one of --quiet and --verbose")
+    session.level = level
+    narration.set_level(level)
+
+
+def _set_log_file(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        if not value.strip():
+            raise UsageError("--log-file: the path is empty")
+        narration.log_to(Path(value).expanduser())
 
 
 def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 
 import click
 
+from engine.cli import narration
 from engine.cli.lazy import Entry, LazyGroup
+from engine.cli.narration import Level
 from engine.cli.session import Failure, Opener, Session, current
 from engine.record.errors import RecordError
 from engine.record.visible import one_line
@@ -67,6 +69,7 @@ def main(argv: list[str] | None = None, opener: Opener | None = None, more: Mapp
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     session = Session(opener)
+    narration.begin()
     try:
         code = _program(opener is not None, more or {}).main(
             args=argv, prog_name="tertulia", standalone_mode=False, obj=session
@@ -88,7 +91,7 @@ def _program(has_app: bool, more: Mapping[str, Entry]) -> click.Group:
     if not has_app:
         entries["attach"] = entries["attach"]._replace(section="")
 
-    @click.version_option(package_name="tertulia", message="%(prog)s %(version)s")
+    @click.version_option(None, "-V", "--version", package_name="tertulia", message="%(prog)s %(version)s")
     @click.pass_context
     @current
     def program(session: Session, ctx: click.Context) -> int | None:
@@ -129,4 +132,4 @@ def _explain(error: Exception, session: Session) -> int:
 
 
 def _tell(message: str) -> None:
-    print(f"tertulia: {one_line(message)}", file=sys.stderr)
+    narration.tell(Level.ERROR, f"tertulia: {one_line(message)}")

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from engine.cli.narration import narrate, shows_progress, warn
 from engine.cli.session import Failure
-from engine.cli.style import narrate, paint
+from engine.cli.style import paint
 from engine.record.export.json_lines import line
 from engine.record.visible import one_line
 
@@ -36,7 +37,7 @@ def models(ctx: click.Context, as_json: bool) -> None:
             print(_described(item))
     for item in listed:
         if item["error"] is not None:
-            narrate(f"{item['endpoint']}: {one_line(item['error'])}")
+            warn(f"{item['endpoint']}: {one_line(item['error'])}")
 
 
 @models.command()
@@ -56,14 +57,14 @@ def pull(name: str) -> None:
     except ProviderError as error:
         raise Failure(str(error)) from None
     finally:
-        if sys.stderr.isatty():
+        if shows_progress():
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     narrate(f"{name} is here{' already' if had else ''}: {place}")
 
 
 def _progress(done: int, total: int) -> None:
     """A bar on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
+    if not shows_progress():
         return
     full = done * 30 // max(total, 1)
     size = f"{done / 1e6:.1f} of {total / 1e6:.1f} MB"

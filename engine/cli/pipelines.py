@@ -6,7 +6,8 @@ import json
 
 import click
 
-from engine.cli.style import narrate, paint, table
+from engine.cli.narration import narrate
+from engine.cli.style import paint, table
 from engine.record.visible import one_line, visible
 from engine.settings.errors import UsageError
 

@@ -1,4 +1,7 @@
-"""A run as plain text: what is said goes to stdout word by word, what happens around it to stderr."""
+"""A run as plain text: what is said goes to stdout word by word, what happens around it to stderr.
+
+How much of the latter is told: nothing but warnings under --quiet, sizes and times of requests under --verbose.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from engine.cli.style import narrate, paint, seat_colour
+from engine.cli import narration
+from engine.cli.narration import Level, is_noted, is_told, narrate
+from engine.cli.style import paint, seat_colour
 from engine.record.events import Event
 from engine.record.visible import one_line, visible
 
@@ -26,6 +31,8 @@ class Plain:
         self._seat = ""
         self._shown = ""
         self._held = ""
+        self._began: dict[int, float] = {}
+        """When each turn's newest try began, by number."""
 
     def show(self, event: Event) -> None:
         data = event.data
@@ -33,6 +40,8 @@ class Plain:
             case "turn.started":
                 self._end_line()
                 self._begin(data)
+                self._began[data["seq"]] = event.at
+                self._debug(_asked, data)
             case "turn.delta" if not sys.stdout.isatty():
                 pass
             case "turn.delta":
@@ -41,28 +50,34 @@ class Plain:
                 self._stream(data.get("text", ""))
             case "turn.finished":
                 self._finish(data)
+                self._debug(_measured, {**data, "began": self._began.pop(data["seq"], None), "ended": event.at})
             case "turn.partial":
                 self._partial(data)
             case "note.given" if "as" not in data:  # words for a seat come as its turn
                 self._end_line()
                 self.say(data["seat"], data["text"], note=True)
-            case _:
-                if tell := _NARRATED.get(event.kind):
-                    self.narrate(tell(data))
+            case kind if tell := _NARRATED.get(kind):
+                self.narrate(tell(data), Level.WARNING if kind in _WARNINGS else Level.INFO)
+            case kind if tell := _DETAILS.get(kind):
+                self._debug(tell, data)
 
     def say(self, seat: str, text: str, *, note: bool = False) -> None:
         """A whole message at once."""
         print(f"{self._name(seat, note)} {_indented(visible(text).strip())}", flush=True)
 
-    def narrate(self, text: str) -> None:
+    def narrate(self, text: str, level: Level = Level.INFO) -> None:
         """A line on stderr, never in the middle of one that is being spoken on the same terminal."""
-        if self._shown and sys.stdout.isatty() and sys.stderr.isatty():
+        if is_told(level) and self._shown and sys.stdout.isatty() and sys.stderr.isatty():
             print(flush=True)
-        narrate(text)
+        narration.tell(level, text)
 
     def close(self) -> None:
         """End the open line, if there is one."""
         self._end_line()
+
+    def _debug(self, tell: Callable[[dict[str, Any]], str], data: dict[str, Any]) -> None:
+        if is_noted(Level.DEBUG):
+            self.narrate(tell(data), Level.DEBUG)
 
     def _begin(self, data: dict[str, Any]) -> None:
         self._turn, self._shown, self._held = data["seq"], "", ""
@@ -128,6 +143,26 @@ def _ended(word: str) -> Callable[[dict[str, Any]], str]:
     return tell
 
 
+def _asked(data: dict[str, Any]) -> str:
+    by = f" ({one_line(data['model'])})" if data.get("model") else ""
+    return f"turn {data['seq']}: {one_line(data['seat'])}{by}"
+
+
+def _measured(data: dict[str, Any]) -> str:
+    """What a finished turn took: tokens as the provider counted them, seconds, why it ended."""
+    usage = data.get("usage") or {}
+    parts = []
+    if "tokens_in" in usage:
+        kept = f" ({usage['cached']:,} of them kept from before)" if usage.get("cached") else ""
+        parts.append(f"{usage['tokens_in']:,} tokens sent{kept}, {usage['tokens_out']:,} said")
+    if data["began"] is not None:
+        if "first" in usage:
+            parts.append(f"first token after {max(usage['first'] - data['began'], 0):.2f} s")
+        parts.append(f"{max(data['ended'] - data['began'], 0):.2f} s in all")
+    parts.append(f"ended by {one_line(str(data['stop']))}")
+    return f"turn {data['seq']}: {', '.join(parts)}"
+
+
 def _pairs(values: dict[str, Any]) -> str:
     return ", ".join(f"{one_line(str(key))}={one_line(str(value), 60)}" for key, value in values.items())
 
@@ -166,6 +201,9 @@ _NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
     "call.retried": lambda data: (
         f"{one_line(data['seat'])}: attempt {data['attempt']} in {data['wait']:.1f} s: {one_line(data['error'])}"
     ),
+    "rate.waited": lambda data: (
+        f"{one_line(data['seat'])}: the provider's rate limit holds it for {data['wait']:.1f} s"
+    ),
     "context.cut": lambda data: (
         f"{one_line(data['seat'])} is sent only what is new to it"
         if data["strategy"] == "memory"
@@ -178,3 +216,24 @@ _NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
     "limit.reached": lambda data: f"limit reached: {data['unit']} {data['spent']:g} of {data['cap']:g}",
     "repetition.found": lambda data: f"the talk repeats itself: {data['measure']} {data['value']}",
 }
+_WARNINGS = frozenset(
+    {
+        "run.crashed",
+        "run.failed",
+        "turn.failed",
+        "command.refused",
+        "command.cancelled",
+        "ask.opened",
+        "call.retried",
+        "context.truncated",
+        "repetition.found",
+    }
+)
+"""Of those, what is told under --quiet too."""
+_DETAILS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "turn.progress": lambda data: (
+        f"turn {data['seq']}: {data['done']:,} of {data['total']:,} tokens of the prompt are read"
+    ),
+    "limit.settled": lambda data: f"{data['amount']:g} {data['unit']} of a dead host are counted as spent",
+}
+"""What is told under --verbose alone."""

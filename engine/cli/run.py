@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
+from engine.cli.narration import narrate
 from engine.cli.session import Session, current, on_terminal, run_argument
 
 
@@ -40,7 +40,7 @@ def run(session: Session, /, pipeline: str, sets: tuple[str, ...], answers: str,
     run_id = session.control().start(pipeline, sets, seed=how["seed"], answers=answers)
     if how["detach"]:
         print(run_id, flush=True)
-        print(f"run {run_id} goes on by itself; `tertulia follow {run_id}` shows it", file=sys.stderr)
+        narrate(f"run {run_id} goes on by itself; `tertulia follow {run_id}` shows it")
         return 0
     if not modes and session.opener is not None and on_terminal():
         return session.open_app(run_id)

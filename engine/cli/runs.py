@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
+from engine.cli.narration import narrate, shows_progress
 from engine.cli.session import Session, current, run_argument
-from engine.cli.style import STATUS, narrate, paint, table
+from engine.cli.style import STATUS, paint, table
 from engine.record.runs import Run
 from engine.record.visible import one_line, visible
 
@@ -151,11 +152,11 @@ def backup(session: Session, file: Path) -> None:
     from engine.record.backup import backup as copy
 
     def report(done: int, total: int) -> None:
-        if sys.stderr.isatty() and total:
+        if shows_progress() and total:
             print(f"\r{done * 100 // total:3d} %", end="", file=sys.stderr, flush=True)
 
     size = copy(session.database, file.expanduser(), report)
-    if sys.stderr.isatty():
+    if shows_progress():
         print("\r", end="", file=sys.stderr)
     narrate(f"{file}: {size:,} bytes")
 

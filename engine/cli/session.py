@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine.cli.narration import Level
 from engine.settings import paths
 from engine.settings.errors import UsageError
 
@@ -37,6 +38,8 @@ class Session:
     opener: Opener | None = None
     override: str | None = None
     debug: bool = False
+    level: Level = Level.INFO
+    """How much is told here, and logged by the hosts that are started here."""
 
     @property
     def database(self) -> Path:
@@ -51,7 +54,7 @@ class Session:
     def control(self) -> Control:
         from engine.runs.control import Control
 
-        return Control(self.database, who(), patience=_PATIENCE)
+        return Control(self.database, who(), patience=_PATIENCE, log_level=self.level)
 
     def find(self, name: str) -> str:
         """The id of the run that `name` means."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from engine.cli.narration import narrate
 from engine.cli.session import Session, current, run_argument
-from engine.cli.style import narrate
 from engine.settings.errors import UsageError
 
 _SETS = click.option("--set", "sets", multiple=True, metavar="K=V", help="Change a key of the run's description.")

@@ -39,11 +39,6 @@ def seat_colour(place: int) -> str:
     return _SEATS[place % len(_SEATS)]
 
 
-def narrate(text: str) -> None:
-    """One line for the person at the terminal, on stderr."""
-    print(paint(text, dim=True, err=True), file=sys.stderr, flush=True)
-
-
 def cells(text: str) -> int:
     """Columns that `text` takes in a terminal."""
     if text.isascii():

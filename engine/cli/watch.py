@@ -12,9 +12,9 @@ from typing import Any
 
 from engine.cli import prompt
 from engine.cli.feed import Feed
+from engine.cli.narration import narrate, warn
 from engine.cli.plain import Plain
 from engine.cli.session import Session
-from engine.cli.style import narrate
 from engine.record.asks import Ask
 from engine.record.errors import RecordError
 from engine.record.events import Event
@@ -85,7 +85,7 @@ class Watch:
             return self._interrupted()
         if self._stopping is not None:
             if time.monotonic() > self._stopping:
-                narrate(f"run {self._feed.run.id} has not stopped yet; `tertulia show {self._feed.run.id}`")
+                warn(f"run {self._feed.run.id} has not stopped yet; `tertulia show {self._feed.run.id}`")
                 return 130
             return None
         line = self._lines.poll() if self._lines else None
@@ -124,7 +124,7 @@ class Watch:
         try:
             self._control.stop(self._feed.run.id)
         except UsageError as error:
-            narrate(str(error))
+            warn(str(error))
 
     def _ask(self, line: str | None) -> int | None:
         waiting = self._feed.reader.asks(self._feed.run) if self._feed.run.active else []
@@ -145,17 +145,16 @@ class Watch:
             try:
                 self._control.answer(asked.n, value)
             except RecordError as error:
-                narrate(str(error))
+                warn(str(error))
         return None
 
     def _name(self, waiting: list[Ask]) -> int | None:
         """Without a terminal: name the asks that nothing but a person will settle, and leave."""
         stuck = [ask for ask in waiting if self._is_stuck({"deadline": ask.deadline, "fallback": ask.fallback})]
         for ask in stuck:
-            print(
+            warn(
                 f"tertulia: run {ask.run} waits: ask {ask.n}: {one_line(ask.question)}"
-                f" (`tertulia answer {ask.n} {_choices(ask)}`)",
-                file=sys.stderr,
+                f" (`tertulia answer {ask.n} {_choices(ask)}`)"
             )
         return 3 if stuck else None
 
@@ -171,7 +170,7 @@ class Watch:
 
     def _over(self, run: Run) -> int:
         if run.status is Status.CRASHED:
-            narrate(f"run {run.id} crashed; `tertulia resume {run.id}` goes on from its last finished turn")
+            warn(f"run {run.id} crashed; `tertulia resume {run.id}` goes on from its last finished turn")
         if self._stopping is not None:
             return 130
         return exit_code(run)

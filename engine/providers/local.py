@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -16,6 +18,7 @@ from engine.providers.local_process import ModelProcess, Spec
 from engine.providers.local_wire import Wire
 from engine.providers.protocol import Count, Delta, Fault, Honours, Model, ProviderError, Request
 
+_LOG = logging.getLogger("tertulia.providers")
 DEFAULT_WINDOW = 4096
 """Tokens of context a conversation gets unless `num_ctx` says otherwise: its cache is paid for in memory."""
 
@@ -112,13 +115,19 @@ class Local:
 
         async def load() -> _Running:
             lease = await leases.acquire(request.model, size, self.who, self.on_wait)
+            began = time.monotonic()
             try:
                 process = await ModelProcess.start(spec)
             except BaseException:
                 lease.release()
                 raise
-            lease.taken_by(process.pid)
             process.on_end(lease.release)
+            try:
+                lease.taken_by(process.pid)
+            except BaseException:
+                await process.close()
+                raise
+            _LOG.debug("%s: loaded in %.2f s, %.1f GB promised", request.model, time.monotonic() - began, size / 1e9)
             return _Running(process, Wire(process.url, process.key, self._place.timeouts))
 
         running = await loader.get(window, load)

@@ -6,7 +6,9 @@ An own loop: stamina decides how long to wait only after the caller could have b
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -14,7 +16,9 @@ from typing import cast
 
 from engine.providers import estimate, rates
 from engine.providers.endpoint import Endpoint
-from engine.providers.protocol import Adapter, Delta, ProviderError, Request, Usage
+from engine.providers.protocol import Adapter, Delta, ProviderError, Request, Text, Thinking, Usage
+
+_LOG = logging.getLogger("tertulia.providers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +73,58 @@ async def stream_with_retries(
     With `endpoint`, each try keeps to that endpoint's limits. Cancelling takes effect at once, in a wait too.
     """
     attempt = 1
+    told = _Told(f"{endpoint.name}/{request.model}" if endpoint else request.model)
     while True:
+        told.sent(request, attempt)
         try:
             async with aclosing(_limited(adapter, request, endpoint)) as deltas:
                 async for delta in deltas:
+                    told.came(delta)
                     yield delta
+            told.ended()
             return
         except ProviderError as error:
             wait = policy.wait(attempt, error)
+            told.failed(attempt, error, wait)
             if wait is None:
                 raise
             attempt += 1
             yield Retrying(attempt, wait, error)
             await asyncio.sleep(wait)
+
+
+class _Told:
+    """What the log hears of one call: its size, its times, its tries; never what is said in it."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._began = 0.0
+        self._first: float | None = None
+        self._usage: Usage | None = None
+
+    def sent(self, request: Request, attempt: int) -> None:
+        self._began, self._first, self._usage = time.monotonic(), None, None
+        if _LOG.isEnabledFor(logging.DEBUG):
+            size = sum(len(message.content) for message in request.messages)
+            options = ", ".join(f"{key}={value!r}" for key, value in sorted(request.options.items()))
+            sizes = f"{len(request.messages)} messages, {size} characters"
+            _LOG.debug("%s: try %d: %s; %s", self._model, attempt, sizes, options or "no options")
+
+    def came(self, delta: object) -> None:
+        if isinstance(delta, Usage):
+            self._usage = delta
+        elif self._first is None and isinstance(delta, Text | Thinking):
+            self._first = time.monotonic()
+
+    def ended(self) -> None:
+        if _LOG.isEnabledFor(logging.DEBUG):
+            first = f"first token after {self._first - self._began:.2f} s, " if self._first else ""
+            counted = f"; {self._usage.prompt} tokens sent, {self._usage.answer} said" if self._usage else ""
+            _LOG.debug("%s: %s%.2f s in all%s", self._model, first, time.monotonic() - self._began, counted)
+
+    def failed(self, attempt: int, error: ProviderError, wait: float | None) -> None:
+        then = "given up" if wait is None else f"again in {wait:.1f} s"
+        _LOG.warning("%s: try %d failed, %s: %s", self._model, attempt, then, error)
 
 
 async def _limited(

@@ -31,10 +31,12 @@ class Control:
     A live run is told and not waited for, unless `patience` gives the seconds in which its refusal is raised here.
     """
 
-    def __init__(self, database: Path, who: str, patience: float = 0.0) -> None:
+    def __init__(self, database: Path, who: str, patience: float = 0.0, log_level: int = spawn.DEFAULT_LEVEL) -> None:
         self.database = database
         self.who = who
         self.patience = patience
+        self.log_level = log_level
+        """What the hosts that are started here write to their logs, as a level of the logging module."""
 
     def start(
         self,
@@ -48,7 +50,7 @@ class Control:
         spec = pipelines.resolve(pipeline, sets, seed) | {"answers": answers}
         asyncio.run(kinds.load(spec["kind"]).check(spec))
         run_id = self._write(lambda db: runs.create(db, spec["kind"], spec["title"], spec))
-        spawn.spawn(self.database, run_id)
+        spawn.spawn(self.database, run_id, self.log_level)
         return run_id
 
     def resume(self, run: str, sets: Sequence[str] = ()) -> None:
@@ -71,7 +73,7 @@ class Control:
         if sets:
             changes = dict(item.split("=", 1) for item in sets)
             self._write(lambda db: runs.change_spec(db, found.n, spec, changes))
-        spawn.spawn(self.database, found.id)
+        spawn.spawn(self.database, found.id, self.log_level)
 
     def fork(self, run: str, at: int, sets: Sequence[str] = ()) -> str:
         """Start a new run that shares the history of `run` up to turn `at`; returns its id."""
@@ -79,7 +81,7 @@ class Control:
         spec = self._changed(found, sets)
         asyncio.run(kinds.load(found.kind).check(spec))
         child = self._write(lambda db: self._branch(db, found, at, spec))
-        spawn.spawn(self.database, child)
+        spawn.spawn(self.database, child, self.log_level)
         return child
 
     def edit(self, run: str, seq: int, text: str) -> str:
@@ -105,7 +107,7 @@ class Control:
             return child.id
 
         child = self._write(branch)
-        spawn.spawn(self.database, child)
+        spawn.spawn(self.database, child, self.log_level)
         return child
 
     def pause(self, run: str) -> None:

@@ -47,17 +47,25 @@ def log_file(database: Path, run: str) -> Path:
     return paths.runs_dir(database) / f"{run}.log"
 
 
-def open_log(database: Path, run: str) -> logging.Logger:
-    """The host's logger; what libraries print to stderr goes to the same file."""
+def open_log(database: Path, run: str, level: int = logging.INFO) -> logging.Logger:
+    """The host's logger; what libraries print to stderr goes to the same file.
+
+    Libraries log their warnings, and their requests too (httpx: one line each) where `level` is DEBUG.
+    """
     path = log_file(database, run)
     os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
     handler = _Rotating(path, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8")
     handler.setFormatter(_Clean("%(asctime)s %(levelname)s %(message)s"))
-    logger = logging.getLogger("tertulia.host")
-    logger.handlers = [handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    return logger
+    ours = logging.getLogger("tertulia")
+    ours.handlers = [handler]
+    ours.setLevel(level)
+    ours.propagate = False
+    others = logging.getLogger()
+    for old in [item for item in others.handlers if isinstance(item, _Rotating)]:
+        others.removeHandler(old)
+    others.addHandler(handler)
+    others.setLevel(logging.INFO if level <= logging.DEBUG else logging.WARNING)
+    return ours.getChild("host")
 
 
 def size(database: Path, run: str) -> int:

@@ -29,17 +29,18 @@ from engine.runs.host import Host, Outcome, Refused, Unanswered
 from engine.settings import keys
 from engine.settings.errors import UsageError
 
+_LOG = logging.getLogger("tertulia.host")
 BEAT = 2.0
 """Seconds between heartbeats."""
 POLL = 0.02
 """Seconds between looks for new commands and answers; a look costs some 10 microseconds."""
 
 
-def main(database: Path, run_id: str) -> int:
-    """Play a run to its end in this process; returns the exit code."""
+def main(database: Path, run_id: str, level: int = logging.INFO) -> int:
+    """Play a run to its end in this process, its log at `level`; returns the exit code."""
     os.umask(0o077)
     keys.leave_folder()
-    logger = log.open_log(database, run_id)
+    logger = log.open_log(database, run_id, level)
     presence = Presence(database, run_id)
     if not presence.acquire():
         logger.error("another host has this run already")
@@ -176,6 +177,7 @@ async def _listen(host: Host, play: kinds.Play, halt: Callable[[Outcome], None])
 
 
 async def _obey(host: Host, play: kinds.Play, halt: Callable[[Outcome], None], command: Command) -> None:
+    _LOG.debug("%s: %s", command.who, command.verb)
     try:
         match command.verb:
             case "pause":
@@ -189,4 +191,5 @@ async def _obey(host: Host, play: kinds.Play, halt: Callable[[Outcome], None], c
                 await play.command(command)
     except (Refused, UsageError) as error:
         why = str(error)
+        _LOG.warning("%s of %s is refused: %s", command.verb, command.who, why)
         await host.commit(lambda db: commands.refuse(db, host.run.n, command, why))

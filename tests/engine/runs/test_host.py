@@ -313,10 +313,10 @@ from engine.runs import log
 os.umask(0)
 log.MAX_BYTES = 4000
 original = log.open_log
-def opened(database, run):
+def opened(database, run, level):
     out = os.open(log.log_file(database, run), os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
     os.dup2(out, 1), os.dup2(out, 2)
-    logger = original(database, run)
+    logger = original(database, run, level)
     for number in range(400):
         logger.info("line %d \\x1b[31m sk-%s", number, "A" * 40)
     print("printed at last", flush=True)
