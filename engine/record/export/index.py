@@ -16,6 +16,7 @@ from engine.record.visible import one_line
 
 TOPIC, HIGHLIGHT = 120, 160
 """Characters at most."""
+_BULLETS = "-*•# \n\t"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,8 @@ def _line(entry: Entry, linked: bool) -> str:
     name = f"{facts.moment(run.started or run.created)}, {run.id}"
     head = f"[{name}]({run_folder.name(run)}/master.md)" if linked else f"{name}"
     line = f"- {head}: {escaped(one_line(entry.topic, TOPIC))} ({escaped(facts.state(run))}, {run.turns} turns)"
-    return (
-        f"{line}\n  - {escaped(one_line(entry.highlight.lstrip('-*•# \n'), HIGHLIGHT))}"
-        if entry.highlight.strip()
-        else line
-    )
+    highlight = entry.highlight.lstrip(_BULLETS)
+    return f"{line}\n  - {escaped(one_line(highlight, HIGHLIGHT))}" if highlight else line
 
 
 def _first_prompt(texts: Iterable[str]) -> str:

@@ -157,7 +157,8 @@ def _tasks(db: sqlite3.Connection, run: Run) -> dict[int, str]:
         rows = db.execute(
             "SELECT call.turn, json_extract(content.body, '$.task') FROM call"
             " JOIN content ON content.n = json_extract(call.request, '$.frame')"
-            " WHERE call.run = ?1 AND call.purpose = 'turn' AND call.turn IS NOT NULL AND (?2 IS NULL OR call.turn <= ?2)"
+            " WHERE call.run = ?1 AND call.purpose = 'turn' AND call.turn IS NOT NULL"
+            " AND (?2 IS NULL OR call.turn <= ?2)"
             " ORDER BY call.n",
             (segment, bound),
         )
