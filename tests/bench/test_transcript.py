@@ -115,9 +115,9 @@ class Measured(TertuliaApp):
 
     def report(self):
         cpu, wall = time.process_time() - self.began[0], time.monotonic() - self.began[1]
-        seen = self._duel.view.live
+        seen = self.panes.pane(3).view.live
         Path(sys.argv[4]).write_text(json.dumps({"share": cpu / wall, "burst": self.worst,
-            "shown": len(seen.text) if seen else 0, "following": self._duel.transcript.following}))
+            "shown": len(seen.text) if seen else 0, "following": self.panes.pane(3).transcript.following}))
         self.exit()
 
 Measured(Path(sys.argv[1]), sys.argv[2]).run()

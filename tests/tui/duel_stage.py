@@ -17,8 +17,8 @@ from engine.record.asks import Option
 from engine.record.connection import open_writer, transact
 from engine.record.reader import Reader
 from tui import themes
+from tui.messages import Command, Open
 from tui.panes.duel import DuelPane
-from tui.panes.runs import Command, RunsPane
 from tui.widgets.key_line import KeyLine
 
 START = 1_795_269_720.0
@@ -201,6 +201,6 @@ class DuelApp(App[None]):
         if message.done:
             message.done(result)
 
-    @on(RunsPane.Open)
-    def _open(self, message: RunsPane.Open) -> None:
+    @on(Open)
+    def _open(self, message: Open) -> None:
         self.opened.append(message.run_id)

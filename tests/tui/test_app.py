@@ -14,6 +14,7 @@ from engine.settings.errors import UsageError
 from tests.tui.conftest import Book, screen_text, until
 from tui import keymap, preferences, themes
 from tui.app import TertuliaApp
+from tui.controls import Controls
 from tui.keymap import FOOTER, entries
 from tui.panes.runs import RunsPane
 from tui.widgets.help import Help
@@ -220,12 +221,12 @@ async def test_esc_leads_back_and_numbers_lead_anywhere(book: Book) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "Talk" in screen_text(app))
         await pilot.press("enter")
-        await until(pilot, lambda: app.here == 3)
+        await until(pilot, lambda: app.panes.here == 3)
         await pilot.press("escape")
-        await until(pilot, lambda: app.here == 1)
+        await until(pilot, lambda: app.panes.here == 1)
         assert app.focused is app.query_one(RunList)
         await pilot.press("3")
-        await until(pilot, lambda: app.here == 3)
+        await until(pilot, lambda: app.panes.here == 3)
         await pilot.press("escape", "z")
         await until(pilot, lambda: "tertulia" not in screen_text(app))
         await pilot.press("z")
@@ -237,7 +238,7 @@ async def test_opening_on_a_run_shows_that_run(book: Book) -> None:
     run = book.run("Talk", seats=("Mara", "Otto"))
     app = _app(book, run=run)
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: app.here == 3 and "Mara" in screen_text(app))
+        await until(pilot, lambda: app.panes.here == 3 and "Mara" in screen_text(app))
 
 
 def test_preferences_with_a_mistake_are_one_clear_line() -> None:
@@ -251,7 +252,7 @@ async def test_what_is_typed_after_the_key_to_speak_is_text_and_no_command(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(TertuliaApp, "control", lambda self, *command: asked.append(command))
+    monkeypatch.setattr(Controls, "ask", lambda self, *command: asked.append(command))
     app = _app(book, run=book.run("Talk"))
     async with app.run_test(size=(120, 30)) as pilot:
         await until(pilot, lambda: "type to join in" in screen_text(app))

@@ -37,7 +37,7 @@ def picture(snap_compare: Any, book: Book) -> Callable[..., None]:
         app = TertuliaApp(book.path, clock=lambda: book.now, theme=theme)
 
         async def before(pilot: Pilot[Any]) -> None:
-            await until(pilot, lambda: app._runs.shelf.loaded or not book.path.exists())
+            await until(pilot, lambda: app.panes.runs.shelf.loaded or not book.path.exists())
             if select:
                 app.query_one(RunList).select(select)
             await pilot.press(*keys)
@@ -79,7 +79,7 @@ def test_filter(picture: Any, eight: Any, size: Any) -> None:
 
 @pytest.mark.parametrize("status", [Status.RUNNING, Status.WAITING, Status.FAILED, Status.CRASHED])
 def test_preview(picture: Any, eight: Any, status: Status) -> None:
-    picture((120, 30), ready=lambda app: app._runs._glance, select=eight[status])
+    picture((120, 30), ready=lambda app: app.panes.runs._glance, select=eight[status])
 
 
 @pytest.mark.parametrize("size", SIZES)

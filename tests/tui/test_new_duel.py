@@ -60,7 +60,7 @@ async def test_two_guests_a_model_and_ctrl_s_start_a_duel(book: Book, started: l
         app.screen.query_one("#opening").focus()
         await pilot.press(*"Hello.")
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: app.here == 3)
+        await until(pilot, lambda: app.panes.here == 3)
         assert "Fresh talk" in screen_text(app)
     assert started == [
         {
@@ -135,4 +135,4 @@ async def test_a_start_that_fails_says_why_in_one_line(book: Book, monkeypatch: 
     async with app.run_test(size=(120, 40)) as pilot:
         app.start({"kind": "duel"})
         await until(pilot, lambda: any("`ollama pull none`" in item.message for item in app._notifications))
-        assert app.here == 1
+        assert app.panes.here == 1

@@ -14,6 +14,7 @@ from engine.record.runs import Status
 from engine.runs.control import Control
 from tests.tui.conftest import NOW, Book, screen_text, until
 from tui.app import TertuliaApp
+from tui.panes.duel import DuelPane
 from tui.panes.runs import DEMO, RunsPane
 from tui.widgets.run_list import RunList
 
@@ -49,7 +50,7 @@ async def test_an_empty_record_says_what_this_is_for_and_enter_starts_the_demo(
         await until(pilot, lambda: "Nobody is talking yet" in screen_text(app))
         assert "enter   watch ELIZA meet PARRY" in screen_text(app)
         await pilot.press("enter")
-        await until(pilot, lambda: app.here == 3)
+        await until(pilot, lambda: app.panes.here == 3)
         assert started == [DEMO]
         assert "ELIZA meets PARRY" in screen_text(app)
 
@@ -206,8 +207,8 @@ async def test_search_opens_the_run_at_the_turn(book: Book) -> None:
         await pilot.press("s", *"long coat")
         await until(pilot, lambda: "turn 4" in screen_text(app))
         await pilot.press("enter")
-        await until(pilot, lambda: app._duel is not None and app._duel.transcript.chosen is not None)
-        assert app._duel and app._duel.run_id == run and app.here == 3
+        await until(pilot, lambda: app.panes.here == 3 and app.query_one(DuelPane).transcript.chosen is not None)
+        assert app.query_one(DuelPane).run_id == run
 
 
 async def test_search_says_when_nobody_said_that(book: Book) -> None:
@@ -271,7 +272,7 @@ async def test_a_kind_without_a_pane_is_not_opened(book: Book) -> None:
         await until(pilot, lambda: "Forge" in screen_text(app))
         await pilot.press("enter")
         await until(pilot, lambda: "tertulia follow" in _toasts(app))
-        assert app.here == 1
+        assert app.panes.here == 1
 
 
 def test_every_command_of_the_pane_says_what_it_does() -> None:

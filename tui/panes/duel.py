@@ -41,7 +41,7 @@ _EMPTY = (
 
 
 class DuelPane(Steering):
-    """Reads the record through `reader()`; commands go to the app as `Command`, other runs as `RunsPane.Open`."""
+    """Reads the record through `reader()`; commands go to the app as `Command`, other runs as `Open`."""
 
     DEFAULT_CSS = """
     DuelPane { height: 1fr; width: 1fr; layout: vertical; }
@@ -54,12 +54,9 @@ class DuelPane(Steering):
     DuelPane #found, DuelPane #slash { width: auto; height: 1; }
     """
 
-    def __init__(
-        self, reader: Callable[[], Reader | None], clock: Callable[[], float], *, id: str | None = "duel"
-    ) -> None:
+    def __init__(self, reader: Callable[[], Reader | None], clock: Callable[[], float]) -> None:
         """`clock` is monotonic seconds."""
-        super().__init__(id=id)
-        self._reader, self._clock = reader, clock
+        super().__init__(reader, clock, id="duel")
         self.view: Conversation | None = None
         self._mode: Mode | None = None
         self._probed = float("-inf")

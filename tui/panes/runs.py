@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -19,6 +18,8 @@ from engine.record.reader import Reader
 from engine.record.runs import Run, Status
 from engine.record.visible import one_line
 from tui.keymap import Explains
+from tui.messages import Command, Export, New, Open, Search
+from tui.places import FORMS
 from tui.state.glance import Glance
 from tui.state.shelf import Shelf, word
 from tui.widgets.preview import Preview
@@ -32,6 +33,7 @@ _AGES = 5
 """Seconds between redraws that only make ages older."""
 _PROBE = 1.0
 """Seconds between looks at the locks of active runs: a crash has no event."""
+_NEW = f"new {FORMS[0].word}" if len(FORMS) == 1 else "new run"
 _EMPTY = (
     ("runs--said", "Nobody is talking yet."),
     ("runs--about", ""),
@@ -39,7 +41,7 @@ _EMPTY = (
     ("runs--about", "also when this terminal closes, and all of it is kept here."),
     ("runs--about", ""),
     ("runs--said", "enter   watch ELIZA meet PARRY, on a small model in this program"),
-    ("runs--said", "n       start a duel of your own"),
+    ("runs--said", f"n       start a {_NEW.removeprefix('new ')} of your own"),
     ("runs--said", "?       all keys"),
 )
 
@@ -49,7 +51,7 @@ class RunsPane(Explains, Widget):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open", id="runs.open", tooltip="Open the run, or start the demo"),
-        Binding("n", "new", "new duel", id="runs.new", tooltip="Start a new duel"),
+        Binding("n", "new", _NEW, id="runs.new", tooltip=f"Start a {_NEW}"),
         Binding("p,space", "pause", "pause", id="runs.pause", tooltip="Pause the run, or let it go on"),
         Binding("r", "resume", "resume", id="runs.resume", tooltip="Go on with a run that is paused or over"),
         Binding("x", "stop", "stop", id="runs.stop", tooltip="End the run now; what was said is kept"),
@@ -60,24 +62,6 @@ class RunsPane(Explains, Widget):
         Binding("slash", "filter", "filter", id="runs.filter", tooltip="Show only runs with these words"),
         Binding("escape", "back", "clear the filter", show=False, id="runs.back"),
     ]
-
-    class Open(Message):
-        """Open a run in the pane of its kind, at a turn where one is given."""
-
-        def __init__(self, run_id: str, kind: str, turn: int | None = None) -> None:
-            super().__init__()
-            self.run_id, self.kind, self.turn = run_id, kind, turn
-
-    class NewDuel(Message):
-        """The user wants to start a duel."""
-
-    class Search(Message):
-        """The user wants to search in everything."""
-
-    class Export(Message):
-        def __init__(self, run: Run) -> None:
-            super().__init__()
-            self.run = run
 
     def __init__(self, shelf: Shelf, reader: Callable[[], Reader | None], now: Callable[[], float]) -> None:
         super().__init__(id="runs")
@@ -116,6 +100,13 @@ class RunsPane(Explains, Widget):
         self.shelf.__dict__.update(fresh.__dict__)
         self._glance = None
         self._changed = True
+
+    def one_of(self, kinds: Collection[str]) -> Run | None:
+        """The run under the cursor if it is of these kinds, else the newest that is."""
+        current = self.list.current
+        if current and current.kind in kinds:
+            return current
+        return next((run for run in map(self.shelf.runs.get, self.shelf.order) if run and run.kind in kinds), None)
 
     def read(self, now: float) -> None:
         """Bring the shelf up to date, shown or not; `now` is monotonic seconds. Raises RecordError."""
@@ -219,15 +210,15 @@ class RunsPane(Explains, Widget):
             self.screen.set_focus(self.list)
         run = self.list.current
         if run:
-            self.post_message(self.Open(run.id, run.kind))
+            self.post_message(Open(run.id))
         elif not self.shelf.filter:
             self._do(lambda control: control.start(DEMO), self._opened, "ELIZA and PARRY are on their way")
 
     def action_new(self) -> None:
-        self.post_message(self.NewDuel())
+        self.post_message(New())
 
     def action_search(self) -> None:
-        self.post_message(self.Search())
+        self.post_message(Search())
 
     def action_filter(self) -> None:
         # At once, not by a message: what is typed next belongs to the filter, however fast it comes.
@@ -261,7 +252,7 @@ class RunsPane(Explains, Widget):
         self._do(lambda control: control.fork(run.id, run.turns), self._opened, f"forking {_title(run)}")
 
     def action_export(self) -> None:
-        self.post_message(self.Export(self._current()))
+        self.post_message(Export(self._current()))
 
     def action_delete(self) -> None:
         from tui.widgets.confirm import Confirm
@@ -283,7 +274,7 @@ class RunsPane(Explains, Widget):
         self.notify(f"{_title(run)} is deleted", markup=False)
 
     def _opened(self, run_id: str) -> None:
-        self.post_message(self.Open(run_id, "duel"))
+        self.post_message(Open(run_id))
 
     def _current(self) -> Run:
         run = self.list.current
@@ -293,16 +284,6 @@ class RunsPane(Explains, Widget):
     def _do(self, work: Callable[[Control], Any], done: Callable[[Any], object] | None = None, said: str = "") -> None:
         run = self.list.current
         self.post_message(Command(run.id if run else "", work, done, said))
-
-
-class Command(Message):
-    """Something for the controls, done in the background after all that was asked of `run`; `said` is shown."""
-
-    def __init__(
-        self, run: str, work: Callable[[Control], Any], done: Callable[[Any], object] | None, said: str
-    ) -> None:
-        super().__init__()
-        self.run, self.work, self.done, self.said = run, work, done, said
 
 
 def _title(run: Run) -> str:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.widget import Widget
 
 from engine.record.runs import ACTIVE, Status
-from tui.keymap import Explains
-from tui.panes.runs import Command, RunsPane
+from tui.messages import Command, Open
+from tui.run_pane import RunPane
 from tui.state import shelf
 from tui.state.conversation import Conversation
 from tui.state.entries import Entry
@@ -36,7 +35,7 @@ class Mode:
     send: Callable[[str], object]
 
 
-class Steering(Explains, Widget):
+class Steering(RunPane):
     """A pane with a transcript, a card and a composer. Commands go to the app, which does them in the background."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -174,4 +173,4 @@ class Steering(Explains, Widget):
 
     def _open(self, run_id: str) -> None:
         if self.view is None or run_id != self.view.run.id:
-            self.post_message(RunsPane.Open(run_id, "duel"))
+            self.post_message(Open(run_id))
