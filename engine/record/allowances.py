@@ -7,6 +7,7 @@ concurrent callers can overspend any level.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.record import events
@@ -23,6 +24,7 @@ class Allowance:
     spent: float
     estimated: float
     reserved: float
+    parent: int | None
 
     @property
     def left(self) -> float | None:
@@ -42,7 +44,7 @@ def set_cap(db: sqlite3.Connection, run: int, unit: str, cap: float | None, pare
 
 def of_run(db: sqlite3.Connection, run: int) -> dict[str, Allowance]:
     """The run's own nodes by unit."""
-    return {row[1]: Allowance(*row) for row in db.execute(f"{_SELECT} WHERE run = ?", (run,))}
+    return {row[1]: Allowance(*row) for row in db.execute(_OF_RUN, (run,))}
 
 
 def numbers(db: sqlite3.Connection, run: int) -> dict[str, int]:
@@ -51,29 +53,33 @@ def numbers(db: sqlite3.Connection, run: int) -> dict[str, int]:
 
 
 def get(db: sqlite3.Connection, n: int) -> Allowance:
-    return Allowance(*db.execute(f"{_SELECT} WHERE n = ?", (n,)).fetchone())
+    return Allowance(*db.execute(_BY_NUMBER, (n,)).fetchone())
 
 
-def reserve(db: sqlite3.Connection, n: int, call: int, amount: float) -> Allowance | None:
-    """Reserve on `n` and everything above it; returns the node that has no room (nothing reserved then), or None."""
-    for row in db.execute(f"{_SELECT} WHERE n IN ({_UP}) AND cap IS NOT NULL", (n,)).fetchall():
-        node = Allowance(*row)
-        if node.left is not None and amount > node.left:
-            return node
-    db.execute(f"INSERT INTO reservation (allowance, call, amount) SELECT n, ?2, ?3 FROM ({_UP})", (n, call, amount))
+def reserve(db: sqlite3.Connection, run: int, call: int, wanted: dict[str, float]) -> Allowance | None:
+    """Reserve by unit on the run's nodes and everything above them, all or nothing.
+
+    Returns the node that has no room, or None. A unit without a node has no limit.
+    """
+    taken = []
+    for unit, amount in wanted.items():
+        for node in _line(db, run, unit):
+            if node.left is not None and amount > node.left:
+                return node
+            taken.append((node.n, call, amount))
+    db.executemany("INSERT INTO reservation (allowance, call, amount) VALUES (?, ?, ?)", taken)
     return None
 
 
 def settle(db: sqlite3.Connection, call: int, spent: dict[str, float]) -> None:
     """Replace a call's reservations by what it really used, by unit; a unit not given used nothing."""
     rows = db.execute(
-        "SELECT allowance.n, allowance.unit FROM reservation JOIN allowance ON allowance.n = reservation.allowance"
-        " WHERE call = ?",
+        "DELETE FROM reservation WHERE call = ? RETURNING allowance,"
+        " (SELECT unit FROM allowance WHERE allowance.n = reservation.allowance)",
         (call,),
     ).fetchall()
     used = [(spent.get(unit, 0.0), node) for node, unit in rows]
     db.executemany("UPDATE allowance SET spent = spent + ? WHERE n = ?", used)
-    db.execute("DELETE FROM reservation WHERE call = ?", (call,))
 
 
 def settle_reserved(db: sqlite3.Connection, call: int) -> None:
@@ -84,8 +90,17 @@ def settle_reserved(db: sqlite3.Connection, call: int) -> None:
         db.execute("UPDATE allowance SET spent = spent + ?1, estimated = estimated + ?1 WHERE n = ?2", (amount, node))
 
 
+def use(db: sqlite3.Connection, run: int, unit: str, amount: float) -> None:
+    """Spend without a reservation (turns, minutes), on the run's node and everything above it."""
+    for (above,) in db.execute(
+        "UPDATE allowance SET spent = spent + ? WHERE run = ? AND unit = ? RETURNING parent", (amount, run, unit)
+    ).fetchall():
+        if above is not None:
+            spend(db, above, amount)
+
+
 def spend(db: sqlite3.Connection, n: int, amount: float) -> None:
-    """Spend without a reservation (turns, minutes), on `n` and everything above it."""
+    """`use`, on the node `n`."""
     db.execute(f"UPDATE allowance SET spent = spent + ?2 WHERE n IN ({_UP})", (n, amount))
 
 
@@ -106,11 +121,23 @@ def settle_dead(db: sqlite3.Connection, run: int) -> None:
 
 _SELECT = """
 SELECT n, unit, cap, spent, estimated,
-       (SELECT coalesce(sum(amount), 0) FROM reservation WHERE allowance = allowance.n)
+       (SELECT coalesce(sum(amount), 0) FROM reservation WHERE allowance = allowance.n), parent
 FROM allowance
 """
+_OF_RUN = f"{_SELECT} WHERE run = ?"
+_OF_UNIT = f"{_OF_RUN} AND unit = ?"
+_BY_NUMBER = f"{_SELECT} WHERE n = ?"
 _UP = """
 WITH RECURSIVE up(n) AS (
     SELECT ?1 UNION ALL SELECT parent FROM allowance JOIN up ON allowance.n = up.n WHERE parent IS NOT NULL
 ) SELECT n FROM up
 """
+
+
+def _line(db: sqlite3.Connection, run: int, unit: str) -> Iterator[Allowance]:
+    """The run's node for the unit, if it has one, and everything above it."""
+    row = db.execute(_OF_UNIT, (run, unit)).fetchone()
+    while row:
+        node = Allowance(*row)
+        yield node
+        row = db.execute(_BY_NUMBER, (node.parent,)).fetchone() if node.parent is not None else None

@@ -75,13 +75,12 @@ def end(
     """
     prompt, out, thinking, cached = tokens or (None, None, None, None)
     error = error and redact.scrub(error)
-    db.execute(
+    (run,) = db.execute(
         "UPDATE call SET answer = ?, tokens_in = ?, tokens_out = ?, thinking = ?, cached = ?, cost = ?, first = ?,"
-        " ended = ?, stop = ?, error = ? WHERE n = ?",
+        " ended = ?, stop = ?, error = ? WHERE n = ? RETURNING run",
         (answer, prompt, out, thinking or None, cached or None, cost, first, time.time(), stop, error, call),
-    )
+    ).fetchone()
     if tokens or answer is not None:
-        run = db.execute("SELECT run FROM call WHERE n = ?", (call,)).fetchone()[0]
         runs.add_usage(db, run, prompt or 0, out or 0, cost)
 
 

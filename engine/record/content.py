@@ -31,15 +31,12 @@ def put_message(db: sqlite3.Connection, parent: int | None, author: str, text: s
     text, thinking = redact.scrub(text), redact.scrub(thinking)
     above = db.execute("SELECT hash FROM message WHERE n = ?", (parent,)).fetchone()[0] if parent else b""
     digest = _hash(above, author.encode(), text.encode(), thinking.encode())
-    row = db.execute("SELECT n FROM message WHERE hash = ?", (digest,)).fetchone()
-    if row:
-        return int(row[0])
-    cursor = db.execute(
-        "INSERT INTO message (hash, parent, author, text, thinking) VALUES (?, ?, ?, ?, ?)",
+    fresh = db.execute(
+        "INSERT INTO message (hash, parent, author, text, thinking) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (hash) DO NOTHING RETURNING n",
         (digest, parent, author, text, thinking or None),
-    )
-    assert cursor.lastrowid is not None
-    return cursor.lastrowid
+    ).fetchone()
+    return int((fresh or db.execute("SELECT n FROM message WHERE hash = ?", (digest,)).fetchone())[0])
 
 
 def put_body(db: sqlite3.Connection, body: str) -> int:

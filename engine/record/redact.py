@@ -34,7 +34,8 @@ def _pattern() -> re.Pattern[str]:
 
 def scrub(text: str) -> str:
     """`text` with every secret replaced, and halves of surrogate pairs, which no UTF-8 can hold, as U+FFFD."""
-    return _pattern().sub(MASK, _whole(text))
+    text = _whole(text)
+    return _pattern().sub(MASK, text) if _suspicious(text) else text
 
 
 def scrub_json(value: Any) -> Any:
@@ -44,6 +45,11 @@ def scrub_json(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: scrub_json(item) for key, item in value.items()}
     return [scrub_json(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _suspicious(text: str) -> bool:
+    """Whether a text may hold a secret at all. Most hold none, and this is told ten times as fast as where they are."""
+    return "sk-" in text or "earer " in text or any(known in text for known in _known())
 
 
 class StreamScrubber:

@@ -93,13 +93,12 @@ def add_delta(db: sqlite3.Connection, run: int, turn: int, seq: int, ms: int, te
 
 def streamed(db: sqlite3.Connection, turn: int) -> tuple[str, str]:
     """(text, thinking) that a live turn's deltas hold."""
-    text, thinking = [], []
-    run, start = _stream(db, turn)
-    for (data,) in _deltas(db, run, turn, start):
-        piece = json.loads(data)
-        text.append(piece.get("text", ""))
-        thinking.append(piece.get("thinking", ""))
-    return "".join(text), "".join(thinking)
+    rows = db.execute(
+        f"SELECT data FROM event WHERE {_STREAMED} AND kind = 'turn.delta' ORDER BY id",
+        (db.execute("SELECT run FROM turn WHERE n = ?", (turn,)).fetchone()[0], turn),
+    )
+    pieces = [_piece(data) for (data,) in rows]
+    return "".join(text for _, text, _ in pieces), "".join(thinking for _, _, thinking in pieces)
 
 
 def finish(
@@ -238,29 +237,17 @@ def pace(turn: Turn) -> list[tuple[int, int, int]]:
 
 
 _PACE = struct.Struct("<III")
+_STREAMED = (
+    "run = ?1 AND turn = ?2 AND id > (SELECT id FROM event"
+    " WHERE run = ?1 AND turn = ?2 AND kind = 'turn.started' ORDER BY id DESC LIMIT 1)"
+)
+"""What a live turn has streamed comes after its `turn.started`: nothing older needs to be read for it."""
 _SELECT = """
 SELECT turn.*, message.text AS text, message.thinking AS thinking,
        call.tokens_in, call.tokens_out, call.cost, call.first
 FROM turn LEFT JOIN message ON message.n = turn.message
 LEFT JOIN call ON call.n = (SELECT max(n) FROM call WHERE call.run = turn.run AND call.turn = turn.n)
 """
-
-
-def _stream(db: sqlite3.Connection, turn: int) -> tuple[int, int]:
-    """(run, id of the turn's `turn.started`): the turn's streamed events come after it."""
-    run = db.execute("SELECT run FROM turn WHERE n = ?", (turn,)).fetchone()[0]
-    row = db.execute(
-        "SELECT id FROM event WHERE run = ? AND turn = ? AND kind = 'turn.started' ORDER BY id DESC LIMIT 1",
-        (run, turn),
-    ).fetchone()
-    return run, row[0]
-
-
-def _deltas(db: sqlite3.Connection, run: int, turn: int, start: int) -> sqlite3.Cursor:
-    return db.execute(
-        "SELECT data FROM event WHERE run = ? AND id > ? AND turn = ? AND kind = 'turn.delta' ORDER BY id",
-        (run, start, turn),
-    )
 
 
 def _close(
@@ -272,9 +259,11 @@ def _close(
     stop: str,
     last: tuple[int, str, str] | None = None,
 ) -> None:
-    _, start = _stream(db, turn)
-    deltas = [json.loads(data) for (data,) in _deltas(db, run, turn, start)]
-    pieces = [(piece["t"], piece.get("text", ""), piece.get("thinking", "")) for piece in deltas]
+    gone = db.execute(
+        f"DELETE FROM event WHERE {_STREAMED} AND kind IN ('turn.delta', 'turn.progress') RETURNING id, kind, data",
+        (run, turn),
+    ).fetchall()
+    pieces = [_piece(data) for _, kind, data in sorted(map(tuple, gone)) if kind == Kind.TURN_DELTA]
     if last and (last[1] or last[2]):
         pieces.append(last)
     packed = b"".join(_PACE.pack(max(ms, 0), len(text), len(thinking)) for ms, text, thinking in pieces)
@@ -282,10 +271,12 @@ def _close(
         "UPDATE turn SET state = ?, message = ?, ended = ?, stop = ?, pace = ? WHERE n = ?",
         (state, message, time.time(), stop, zlib.compress(packed) if packed else None, turn),
     )
-    db.execute(
-        "DELETE FROM event WHERE run = ? AND id > ? AND turn = ? AND kind IN ('turn.delta', 'turn.progress')",
-        (run, start, turn),
-    )
+
+
+def _piece(data: str) -> tuple[int, str, str]:
+    """(ms, text, thinking) of a delta."""
+    piece = json.loads(data)
+    return piece["t"], piece.get("text", ""), piece.get("thinking", "")
 
 
 def _turn(row: sqlite3.Row, bound: int | None, so_far: tuple[str, str] | None = None) -> Turn:

@@ -52,12 +52,10 @@ class Ledger:
 
         def write(db: sqlite3.Connection) -> int | Allowance:
             call = calls.begin(db, run, turn, purpose, seat, self._model, recipe(db), attempt)
-            for unit, node in allowances.numbers(db, run).items():
-                if unit in wanted and (full := allowances.reserve(db, node, call, wanted[unit])):
-                    allowances.settle(db, call, {})
-                    calls.end(db, call, error=f"limit: {unit}")
-                    return full
-            return call
+            full = allowances.reserve(db, run, call, wanted)
+            if full:
+                calls.end(db, call, error=f"limit: {full.unit}")
+            return full or call
 
         outcome = await self._host.commit(write)
         if isinstance(outcome, Allowance):

@@ -47,7 +47,7 @@ class Spending(RuleBasedStateMachine):
         level = min(level, len(self.nodes) - 1)
         call = calls.begin(self.db, self.owners[level], None, "turn", "A", "m", {}, 1)
         lefts = [allowances.get(self.db, node).left for node in self.nodes[: level + 1]]
-        full = allowances.reserve(self.db, self.nodes[level], call, amount)
+        full = allowances.reserve(self.db, self.owners[level], call, {"tokens": amount})
         fits = all(left is None or amount <= left for left in lefts)
         assert (full is None) == fits
         if full:
@@ -110,7 +110,7 @@ def test_hosts_at_once_never_overspend_what_they_share(database: Path) -> None:
 
         def ask(db: sqlite3.Connection) -> int | None:
             call = calls.begin(db, run, None, "turn", "A", "m", {}, 1)
-            return None if allowances.reserve(db, node, call, 30.0) else call
+            return None if allowances.reserve(db, run, call, {"tokens": 30.0}) else call
 
         while (call := made.submit(ask).result(30)) is not None:
             made.submit(partial(allowances.settle, call=call, spent={"tokens": 25.0})).result(30)
@@ -134,7 +134,7 @@ def test_a_cap_may_be_changed_and_keeps_what_was_spent(caps: list[tuple[int | No
     with tempfile.TemporaryDirectory() as folder, closing(open_writer(Path(folder) / "t.db")) as db:
         run = runs.find(db, runs.create(db, "duel", "t", {})).n
         node = allowances.set_cap(db, run, "tokens", 5)
-        allowances.spend(db, node, 3)
+        allowances.use(db, run, "tokens", 3)
         for cap in [one for pair in caps for one in pair]:
             assert allowances.set_cap(db, run, "tokens", cap) == node
             found = allowances.of_run(db, run)["tokens"]
@@ -146,7 +146,7 @@ def test_what_a_dead_host_had_reserved_is_marked_as_an_estimate(database: Path) 
     with closing(open_writer(database)) as db:
         (upper, lower), (above, below) = tree(db, [100, 50])
         call = calls.begin(db, lower, None, "turn", "A", "m", {}, 1)
-        assert allowances.reserve(db, below, call, 40) is None
+        assert allowances.reserve(db, lower, call, {"tokens": 40}) is None
         allowances.settle_dead(db, upper)
         assert allowances.get(db, below).reserved == 40, "another run's host is not dead"
         allowances.settle_dead(db, lower)

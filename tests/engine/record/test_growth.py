@@ -22,7 +22,7 @@ def grown(path: Path, count: int, characters: int) -> int:
     """Bytes of a record after a duel of so many turns, with all that a host writes about each."""
     with closing(open_writer(path)) as db:
         n = transact(db, lambda db: runs.find(db, runs.create(db, "duel", "t", {"kind": "duel"})).n)
-        limit = transact(db, lambda db: allowances.set_cap(db, n, "tokens", None))
+        transact(db, lambda db: allowances.set_cap(db, n, "tokens", None))
         head: int | None = None
         for seq in range(1, count + 1):
             text = words(seq, characters)
@@ -32,7 +32,7 @@ def grown(path: Path, count: int, characters: int) -> int:
             options = content.put_json(db, {"temperature": 0.6, "max_tokens": 300})
             recipe = {"frame": frame, "head": head, "options": options}
             call = calls.begin(db, n, row, "turn", "A", "scripted/echo", recipe, 1)
-            allowances.reserve(db, limit, call, 500)
+            allowances.reserve(db, n, call, {"tokens": 500})
             for at in range(0, characters, 40):  # what comes in 50 ms at some 200 tokens/s
                 turns.add_delta(db, n, row, seq, at, text[at : at + 40])
                 db.execute("COMMIT")
