@@ -42,6 +42,30 @@ def personas() -> list[dict[str, Any]]:
     return listed
 
 
+def roles() -> list[dict[str, Any]]:
+    """Roles of a loop by name: slug, name, about, place (talk, minutes, aside), path, error."""
+    module = importlib.import_module("engine.talk.roles")
+    listed = []
+    for slug, path in module.available().items():
+        entry = {"slug": slug, "name": slug, "about": "", "place": "talk", "path": str(path), "error": None}
+        try:
+            role = module.Role.model_validate(module.read(slug))
+            entry |= {"name": role.name, "about": role.about, "place": role.place}
+        except UsageError as error:
+            entry["error"] = str(error)
+        except ValueError as error:  # what pydantic raises
+            entry["error"] = f"{path}: {' '.join(str(error).split())}"
+        listed.append(entry)
+    return listed
+
+
+def measures() -> list[dict[str, Any]]:
+    """How the health of a conversation is measured, in the order shown: name, label, definition, highest."""
+    module = importlib.import_module("engine.talk.health")
+    fields = ("name", "label", "definition", "highest")
+    return [{field: getattr(item, field) for field in fields} for item in module.MEASURES.values()]
+
+
 def models() -> list[dict[str, Any]]:
     """What each provider offers now, scripts left out.
 

@@ -32,12 +32,12 @@ class Draft:
                 found[f"model{number}"] = "choose a model, or sit here yourself"
             elif not seat.human and not is_model(seat.model):
                 found[f"model{number}"] = "write it as PROVIDER/MODEL"
-        if _whole(self.turns) is None:
+        if whole_number(self.turns) is None:
             found["turns"] = "a whole number, 0 for no limit"
-        if self.cost.strip() and not (_number(self.cost) or 0) > 0:
+        if self.cost.strip() and not (amount(self.cost) or 0) > 0:
             found["cost"] = "dollars, such as 0.50, or nothing"
         if self.temperature.strip():
-            heat = _number(self.temperature)
+            heat = amount(self.temperature)
             if heat is None or not 0 <= heat <= 2:
                 found["temperature"] = "0 to 2, or nothing"
         return found
@@ -47,11 +47,11 @@ class Draft:
 
         Talk between small embedded models runs without control rules: they take them for something to talk about.
         """
-        heat = _number(self.temperature) if self.temperature.strip() else None
+        heat = amount(self.temperature) if self.temperature.strip() else None
         seats = [self._seat(seat, heat) for seat in self.seats]
-        limits: dict[str, Any] = {"turns": _whole(self.turns)}
+        limits: dict[str, Any] = {"turns": whole_number(self.turns)}
         if self.cost.strip():
-            limits["cost"] = _number(self.cost)
+            limits["cost"] = amount(self.cost)
         data: dict[str, Any] = {"kind": "duel", "seats": seats, "limits": limits}
         if any(seat.model.startswith("local/") and not seat.human for seat in self.seats):
             data["rules"] = "none"
@@ -77,11 +77,11 @@ def is_model(text: str) -> bool:
     return bool(provider and sign and name) and not any(char.isspace() for char in text)
 
 
-def _whole(text: str) -> int | None:
+def whole_number(text: str) -> int | None:
     return int(text) if text.strip().isascii() and text.strip().isdigit() else None
 
 
-def _number(text: str) -> float | None:
+def amount(text: str) -> float | None:
     try:
         value = float(text.strip().lstrip("$"))
     except ValueError:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 Series = list[tuple[int, float]]
 """(number of the turn, value), by turn."""
@@ -13,34 +14,38 @@ BARS = "▁▂▃▄▅▆▇█"
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One measure: `name` as it is recorded, `label` as it is shown, what it says, in words a reader can check."""
+    """One measure: `name` as it is recorded, `label` as it is shown, what it counts in words a reader can check.
+
+    `highest` is its largest value, None for a count; the smallest is 0.
+    """
 
     name: str
     label: str
-    about: str
+    definition: str
+    highest: float | None
 
 
-MEASURES = (
-    Measure("novelty", "novelty", "share of a turn's word triples that no turn before it had; 0 is a pasted repeat"),
-    Measure(
-        "novelty_meaning", "new meaning", "distance in meaning to the nearest turn before it; near 0 for a paraphrase"
-    ),
-    Measure("repetition", "repetition", "how much the newest turns say again what was said before; 1 is all of it"),
-    Measure("structure", "structure", "share of a turn's lines that are headings, list items or numbered steps"),
-    Measure("drift", "drift", "distance in meaning from the first question; it rises when the talk changes its topic"),
-    Measure("disagreement", "disagreement", "how far a turn contradicts the one before it; 1 is a plain contradiction"),
-)
-_LABELS = {measure.name: measure.label for measure in MEASURES}
-_ORDER = {measure.name: place for place, measure in enumerate(MEASURES)}
+class Measures:
+    """The measures that are known, in the order in which they are shown; one that is not goes by its name."""
+
+    def __init__(self, known: Sequence[Mapping[str, Any]] = ()) -> None:
+        """`known` as the catalogue has them: name, label, definition, highest."""
+        self.known = [Measure(**{key: item[key] for key in _FIELDS}) for item in known]
+        self._named = {measure.name: measure for measure in self.known}
+        self._order = {measure.name: place for place, measure in enumerate(self.known)}
+
+    def label(self, name: str) -> str:
+        return self._named[name].label if name in self._named else name.replace("_", " ")
+
+    def highest(self, name: str) -> float | None:
+        return self._named[name].highest if name in self._named else None
+
+    def in_order(self, names: Iterable[str]) -> list[str]:
+        """The names as they are shown: those that are known first, in their own order."""
+        return sorted(names, key=lambda name: (self._order.get(name, len(self._order)), name))
 
 
-def label(name: str) -> str:
-    return _LABELS.get(name, name.replace("_", " "))
-
-
-def in_order(names: Sequence[str] | Mapping[str, object]) -> list[str]:
-    """The names as they are shown: those that are known first, in their own order."""
-    return sorted(names, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
+_FIELDS = ("name", "label", "definition", "highest")
 
 
 def upto(series: Series, seq: int | None) -> Series:
@@ -82,21 +87,19 @@ def cells(series: Series, width: int) -> list[tuple[float | None, int, int]]:
     return [(sum(found) / len(found) if found else None, starts[k], starts[k + 1] - 1) for k, found in enumerate(sums)]
 
 
-def bounds(series: Series) -> tuple[float, float]:
-    """The scale of a series: 0 to 1, wider only where its values are."""
-    numbers = [number for _, number in series]
-    return min(0.0, *numbers, 0.0), max(1.0, *numbers, 1.0)
+def top(series: Series, highest: float | None) -> float:
+    """The value that fills a cell: the highest there can be, else the highest there was, 1 at least."""
+    return highest if highest else max((1.0, *(number for _, number in series if number == number)))
 
 
-def bar(number: float | None, low: float, high: float) -> str:
-    """One cell: higher for more, empty for nothing."""
+def bar(number: float | None, full: float) -> str:
+    """One cell: higher for more, up to `full`; empty for nothing."""
     if number is None or number != number:
         return " "
-    share = (number - low) / (high - low) if high > low else 0.0
-    return BARS[max(0, min(int(share * len(BARS)), len(BARS) - 1))]
+    return BARS[max(0, min(int(number / full * len(BARS)), len(BARS) - 1))]
 
 
-def spark(series: Series, width: int) -> str:
-    """The course as a row of bars on the scale of `bounds`, at most `width` cells."""
-    low, high = bounds(series)
-    return "".join(bar(number, low, high) for number, _, _ in cells(series, width))
+def spark(series: Series, width: int, highest: float | None = 1.0) -> str:
+    """The course as a row of at most `width` bars, each between 0 and `top`."""
+    full = top(series, highest)
+    return "".join(bar(number, full) for number, _, _ in cells(series, width))

@@ -17,7 +17,7 @@ from engine.record.events import Event, Kind
 from engine.record.minutes import Aside, Item
 from engine.record.reader import Reader
 from tui.state import health
-from tui.state.health import Series
+from tui.state.health import Measures, Series
 
 CHANGES = frozenset(
     {
@@ -52,6 +52,8 @@ class Row:
     about: str = ""
     source: Source | None = None
     series: tuple[tuple[int, float], ...] = ()
+    highest: float | None = None
+    """The largest value that the series can have."""
     name: str = ""
     """What tells rows of the same place apart, so that the cursor stays on its row."""
 
@@ -64,8 +66,9 @@ class Row:
 class Minutes:
     """Of the run `run` (a row). Nothing is read before the first `refresh`."""
 
-    def __init__(self, run: int, run_id: str) -> None:
+    def __init__(self, run: int, run_id: str, measures: Measures | None = None) -> None:
         self.run, self.run_id = run, run_id
+        self.measures = measures or Measures()
         self.items: list[Item] = []
         self.asides: list[Aside] = []
         self.sources: dict[int, list[Source]] = {}
@@ -112,6 +115,11 @@ class Minutes:
     def _late(self) -> bool:
         newest = max((points[-1][0] for points in self.series.values() if points), default=0)
         return 0 < newest < self._last
+
+    def learn(self, measures: Measures) -> None:
+        """How measures are called and what they count."""
+        self.measures = measures
+        self.version += 1
 
     @property
     def empty(self) -> bool:
@@ -207,8 +215,10 @@ def _of_turn(beside: Minutes, seq: int) -> Iterator[Row]:
     for aside in asides:
         score = f" {health.figure(aside.value)}" if aside.value is not None else ""
         yield Row("aside", aside.text, None, f"{aside.seat}{score}", name=f"said {aside.n}")
-    values = [(name, health.value(beside.series[name], seq)) for name in health.in_order(beside.series)]
-    measured = [f"{health.label(name)} {health.figure(number)}" for name, number in values if number is not None]
+    values = [(name, health.value(beside.series[name], seq)) for name in beside.measures.in_order(beside.series)]
+    measured = [
+        f"{beside.measures.label(name)} {health.figure(number)}" for name, number in values if number is not None
+    ]
     if measured:
         yield Row("text", " · ".join(measured), name="measured")
     if not (here or sources or asides or measured or any(item.closed == seq for item in beside.items)):
@@ -216,11 +226,12 @@ def _of_turn(beside: Minutes, seq: int) -> Iterator[Row]:
 
 
 def _course(beside: Minutes, upto: int | None) -> Iterator[Row]:
-    for name in health.in_order(beside.series):
+    for name in beside.measures.in_order(beside.series):
         series = health.upto(beside.series[name], upto)
         if series:
             figure = health.figure(series[-1][1])
-            yield Row("measure", health.label(name), None, "", figure, series=tuple(series), name=f"measure {name}")
+            highest, label = beside.measures.highest(name), beside.measures.label(name)
+            yield Row("measure", label, None, "", figure, None, tuple(series), highest, f"measure {name}")
 
 
 def _reopened(item: Item) -> Item:

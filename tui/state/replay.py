@@ -69,8 +69,6 @@ def scenes(turns: Sequence[Turn]) -> list[Scene]:
 class Replay:
     """`entries` are what is there at `position`, as the transcript shows them; the newest one may still be speaking."""
 
-    has_older = False
-
     def __init__(self, turns: Sequence[Turn], seats: Sequence[SeatView]) -> None:
         self.scenes = scenes(turns)
         self.seats = list(seats)
@@ -85,6 +83,10 @@ class Replay:
         self._clock: float | None = None
         self._left = 0.0
         self._show()
+
+    @property
+    def has_older(self) -> bool:
+        return False
 
     @property
     def turn(self) -> int:

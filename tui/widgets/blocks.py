@@ -26,6 +26,8 @@ _SLIDE = 4000
 """A live message beyond that shows its end, which moves on in steps of this size."""
 
 
+_SOURCE = re.compile(r"\[(\d{1,4})\]")
+_LINK = Style(underline=True)
 _CUT = {"say": "somebody spoke", "crash": "the host died"}
 
 
@@ -43,7 +45,7 @@ class Block:
         self.unfolded = False
         self._look: Look | None = None
         self._version = -1
-        self._state: State | None = None
+        self._state: tuple[State, bool] | None = None
         self._open = False
         self._skipped = 0
         self._taken = 0
@@ -83,13 +85,14 @@ class Block:
     def _lay_out(self, look: Look) -> None:
         entry = self.entry
         opened = self.unfolded or look.thinking
-        same = look is self._look and opened == self._open and entry.state is self._state
+        state = (entry.state, entry.still)
+        same = look is self._look and opened == self._open and state == self._state
         if same and entry.version == self._version:
             return
         grows = same and entry.live and self._take_more(look)
         keep = len(self._rows) - 2 if grows and self._thought_of == len(entry.thinking) else 0
         self._thought_of = len(entry.thinking)
-        self._look, self._version, self._open, self._state = look, entry.version, opened, entry.state
+        self._look, self._version, self._open, self._state = look, entry.version, opened, state
         if not grows:
             self._take_all(look)
         self._rows = self._compose(look)
@@ -143,7 +146,7 @@ class Block:
         if self._skipped:
             rows.append(_Row("about", f"… {_characters(entry.text[: self._skipped])} before this; enter opens them"))
         rows += [_Row("text", span=span) for span in self._spans]
-        if entry.live and not entry.text:
+        if entry.live and not entry.text and not entry.still:
             rows.append(_Row("wait"))
         hidden = 0 if entry.live or entry.state is State.REPLACED else max(0, len(entry.text.rstrip()) - SHOWN)
         if hidden:
@@ -161,7 +164,7 @@ class Block:
         parts: list[Segment] = []
         if row.kind == "text":
             parts = self._marked(row.span, base, look, here)
-            if entry.live and row is self._rows[-1]:
+            if entry.live and not entry.still and row is self._rows[-1]:
                 parts.append(Segment("▌", accent))
         elif row.kind == "thought":
             start, end = row.span
@@ -197,10 +200,10 @@ class Block:
         return Strip([Segment(marker, palette.you), pad, *parts]).adjust_cell_length(look.width, palette.said)
 
     def _marked(self, span: Span, base: Style, look: Look, here: bool) -> list[Segment]:
-        """A row of the text, hits of the search standing out."""
+        """A row of the text, hits of the search standing out, else the sources that it names."""
         start, end = span
         if look.needle is None:
-            return [Segment(self._text[start:end], base)]
+            return self._cited(span, base, look) if look.cited else [Segment(self._text[start:end], base)]
         parts: list[Segment] = []
         at, style = start, look.palette.hit_here if here else look.palette.hit
         for hit in look.needle.finditer(self._text):
@@ -212,6 +215,18 @@ class Block:
             parts.append(Segment(self._text[at:low], base))
             parts.append(Segment(self._text[low:high], style))
             at = high
+        parts.append(Segment(self._text[at:end], base))
+        return [part for part in parts if part.text]
+
+    def _cited(self, span: Span, base: Style, look: Look) -> list[Segment]:
+        start, end = span
+        parts: list[Segment] = []
+        at = start
+        for mark in _SOURCE.finditer(self._text, start, end):
+            if int(mark[1]) in look.cited:
+                parts.append(Segment(self._text[at : mark.start()], base))
+                parts.append(Segment(mark[0], base + look.palette.you + _LINK))
+                at = mark.end()
         parts.append(Segment(self._text[at:end], base))
         return [part for part in parts if part.text]
 
@@ -230,6 +245,8 @@ def _awaited(entry: Entry) -> str:
 
 
 def _label(entry: Entry) -> str:
+    if entry.still:
+        return "cut off: the host died; kept, and said again when the run goes on"
     if entry.state is State.PARTIAL:
         why = _CUT.get(entry.stop or "", one_line((entry.stop or "").replace("_", " "), 40))
         times = f" {entry.times} times" if entry.times > 1 else ""

@@ -15,6 +15,8 @@ _SIDE = 80
 """Columns of text on one side at most: longer lines are hard to read."""
 FULL = _SIDE * 100 // 62 + 15
 """Columns that two sides use at most, in the middle of a wider screen."""
+_COLUMN = 100
+"""Columns of text in one column at most."""
 _NAME = 12
 _TIGHT = 56
 """Columns below which names stand above the text instead of before it."""
@@ -32,6 +34,10 @@ class Look:
     """What is searched for, highlighted wherever it is."""
     thinking: bool = False
     """Whether thinking is unfolded everywhere."""
+    sides: bool = True
+    """Whether two voices may have a side each."""
+    cited: frozenset[int] = frozenset()
+    """The numbers that in brackets mean a source."""
     names: int = field(init=False)
     side: int = field(init=False)
     inset: int = field(init=False)
@@ -40,11 +46,11 @@ class Look:
         longest = max((cell_len(name) for name in self.seats), default=0)
         object.__setattr__(self, "names", min(longest, _NAME))
         object.__setattr__(self, "side", min(_SIDE, (self.width - 14) * 62 // 100))
-        object.__setattr__(self, "inset", inset(self.width))
+        object.__setattr__(self, "inset", inset(self.width) if self.sides else 0)
 
     @property
     def wide(self) -> bool:
-        return self.width >= WIDE
+        return self.sides and self.width >= WIDE
 
     @property
     def stacked(self) -> bool:
@@ -53,7 +59,7 @@ class Look:
     @property
     def text_width(self) -> int:
         """Cells that a row of a turn's text has."""
-        return self.side if self.wide else self.width - self.indent - 2
+        return self.side if self.wide else min(self.width - self.indent - 2, _COLUMN)
 
     @property
     def indent(self) -> int:

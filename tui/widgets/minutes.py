@@ -247,7 +247,7 @@ def _lines(row: Row, width: int, palette: Palette, turn: int | None) -> list[lis
                 ]
             ]
         case "measure":
-            return [sparkline.parts(one_line(text, 12), list(row.series), row.about, width, palette, turn)]
+            return [sparkline.parts(one_line(text, 14), list(row.series), row.highest, row.about, width, palette, turn)]
         case "item":
             lead = [(row.glyph, palette.you), (str(row.seq).rjust(4) + " ", palette.chrome)]
             return _hanging(lead, text, palette.said, width)

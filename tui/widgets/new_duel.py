@@ -5,58 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-from engine.record.visible import one_line
 from tui.background import run_in_background
 from tui.state.draft import Draft
+from tui.widgets.form import Field, Tick, row
 from tui.widgets.models import ModelPicker
 from tui.widgets.picker import Choice, Picker
 
 _SIDES = ("First seat", "Second seat")
-
-
-class Field(Button):
-    """A value that is chosen from a list: enter opens it."""
-
-    def __init__(self, field: str, placeholder: str) -> None:
-        super().__init__(placeholder, id=field, classes="field", compact=True)
-        self._placeholder = placeholder
-        self.value = ""
-
-    def fill(self, value: str, shown: str = "") -> None:
-        self.value = value
-        self.set_class(bool(value), "-filled")
-        self.label = Text(one_line(shown or value) or self._placeholder, no_wrap=True, overflow="ellipsis")
-
-
-class Tick(Button):
-    """A box to tick: enter or space turns it over."""
-
-    class Turned(Message):
-        def __init__(self, tick: Tick) -> None:
-            super().__init__()
-            self.tick = tick
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "press", show=False)]
-
-    def __init__(self, field: str, text: str) -> None:
-        super().__init__(Text(f"[ ] {text}"), id=field, classes="field -filled", compact=True)
-        self._text = text
-        self.value = False
-
-    def press(self) -> Tick:
-        self.value = not self.value
-        self.label = Text(f"[{'x' if self.value else ' '}] {self._text}")
-        self.post_message(self.Turned(self))
-        return self
 
 
 class NewDuel(ModalScreen[dict[str, Any] | None]):
@@ -83,18 +45,18 @@ class NewDuel(ModalScreen[dict[str, Any] | None]):
                     for number, side in enumerate(_SIDES):
                         with Vertical(classes="side"):
                             yield Static(side, classes="side--title")
-                            yield from _row("guest", Field(f"persona{number}", "choose a guest"), f"persona{number}")
-                            yield from _row("model", Field(f"model{number}", "choose a model"), f"model{number}")
-                            yield from _row("", Tick(f"human{number}", "I sit here myself"), f"human{number}")
+                            yield from row("guest", Field(f"persona{number}", "choose a guest"), f"persona{number}")
+                            yield from row("model", Field(f"model{number}", "choose a model"), f"model{number}")
+                            yield from row("", Tick(f"human{number}", "I sit here myself"), f"human{number}")
                 with Vertical(classes="side"):
                     words = Input(placeholder="the first words, if you like", compact=True, id="opening")
-                    yield from _row("opening", words, "opening")
+                    yield from row("opening", words, "opening")
                 with Horizontal(classes="sides"):
                     with Vertical(classes="side"):
-                        yield from _row("turns", Input("20", compact=True, id="turns"), "turns")
-                        yield from _row("cost", Input(placeholder="no limit, $", compact=True, id="cost"), "cost")
+                        yield from row("turns", Input("20", compact=True, id="turns"), "turns")
+                        yield from row("cost", Input(placeholder="no limit, $", compact=True, id="cost"), "cost")
                     with Vertical(classes="side"):
-                        yield from _row(
+                        yield from row(
                             "temperature",
                             Input(placeholder="the model's own", compact=True, id="temperature"),
                             "temperature",
@@ -203,15 +165,6 @@ class NewDuel(ModalScreen[dict[str, Any] | None]):
 
     def action_cancel(self) -> None:
         self.dismiss(None)
-
-
-def _row(label: str, widget: Any, name: str) -> ComposeResult:
-    with Horizontal(classes="row"):
-        yield Static(label, classes="row--label", markup=False)
-        yield widget
-    fault = Static("", classes="row--fault", id=f"fault-{name}", markup=False)
-    fault.display = False
-    yield fault
 
 
 def _about(guest: dict[str, Any]) -> str:

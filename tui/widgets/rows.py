@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import OrderedDict
+from typing import Protocol
 
 from rich.segment import Segment
 from rich.style import Style
@@ -16,9 +17,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from engine.record.visible import visible
-from tui.state.conversation import Conversation
-from tui.state.entries import WAITING
+from tui.state.entries import WAITING, Entry
 from tui.state.find import Search
+from tui.state.seats import SeatView
 from tui.widgets import colours
 from tui.widgets.blocks import Block
 from tui.widgets.look import Look
@@ -29,12 +30,37 @@ _KEPT = 400
 """Messages whose rows are kept; others are laid out again when they come into view."""
 
 
-class Rows(Widget, can_focus=True):
-    """Draws `view`, the chosen entry marked and the hits of `search` standing out. Follows the end until scrolled."""
+class Talk(Protocol):
+    """What can be drawn: a conversation as it stands, or one that is played again."""
 
-    def __init__(self) -> None:
+    entries: list[Entry]
+    """In the order they are read."""
+    moved: int
+    """Grows whenever entries come or go anywhere but at the end."""
+    seats: list[SeatView]
+
+    @property
+    def has_older(self) -> bool:
+        """Whether there are turns before the first entry."""
+        ...
+
+    def said(self, seq: int) -> Entry | None:
+        """The turn `seq` that counts, if it is loaded."""
+        ...
+
+
+class Rows(Widget, can_focus=True):
+    """Draws `view`, the chosen entry marked and the hits of `search` standing out. Follows the end until scrolled.
+
+    With `sides`, two voices have a side each where there is room; without, everyone speaks in one column.
+    """
+
+    def __init__(self, *, sides: bool = True) -> None:
         super().__init__()
-        self.view: Conversation | None = None
+        self.view: Talk | None = None
+        self.cited: frozenset[int] = frozenset()
+        """The numbers that in brackets mean a source."""
+        self._sides = sides
         self.search: Search | None = None
         self.chosen: int | None = None
         """The order of the chosen entry."""
@@ -52,7 +78,7 @@ class Rows(Widget, can_focus=True):
         self._strips: list[Strip] = []
         self._places: list[Place] = []
 
-    def show(self, view: Conversation | None) -> None:
+    def show(self, view: Talk | None) -> None:
         """Show another conversation, from its end."""
         self.view = view
         self.search = self.chosen = None
@@ -138,6 +164,8 @@ class Rows(Widget, can_focus=True):
                 seats=tuple(visible(seat) for seat in seats),
                 needle=self.search.needle if self.search else None,
                 thinking=self.thinking,
+                sides=self._sides,
+                cited=self.cited,
             )
         return self._look
 

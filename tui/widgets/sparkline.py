@@ -9,18 +9,20 @@ from tui.state import health
 from tui.state.health import Series
 from tui.widgets.colours import Palette
 
-_LABEL = 13
+_LABEL = 15
 _FIGURE = 6
 
 
-def parts(label: str, series: Series, figure: str, width: int, palette: Palette, turn: int | None) -> list[Segment]:
+def parts(
+    label: str, series: Series, highest: float | None, figure: str, width: int, palette: Palette, turn: int | None
+) -> list[Segment]:
     """The row in at most `width` cells; the cell that holds the chosen `turn` stands out."""
     room = max(width - _LABEL - _FIGURE, 0)
-    low, high = health.bounds(series)
+    full = health.top(series, highest)
     found = [Segment(set_cell_size(label, _LABEL), palette.about)]
     for number, first, last in health.cells(series, room):
         here = turn is not None and first <= turn <= last
-        found.append(Segment(health.bar(number, low, high), palette.hit_here if here else palette.said))
+        found.append(Segment(health.bar(number, full), palette.hit_here if here else palette.said))
     used = len(found) - 1
     found.append(Segment(" " * (room - used), palette.said))
     found.append(Segment(figure.rjust(_FIGURE), palette.you))

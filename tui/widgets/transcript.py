@@ -12,10 +12,9 @@ from textual.message import Message
 
 from engine.record.visible import visible
 from tui.keymap import Explains
-from tui.state.conversation import Conversation
 from tui.state.entries import WAITING, Entry
 from tui.state.find import Search, pattern
-from tui.widgets.rows import Rows
+from tui.widgets.rows import Rows, Talk
 
 _WHEEL = 3
 _PATIENCE = 0.02
@@ -58,13 +57,13 @@ class Transcript(Explains, Rows):
     class Moved(Message):
         """Another message is chosen, or another hit is found."""
 
-    def __init__(self, load_older: Callable[[], int]) -> None:
+    def __init__(self, load_older: Callable[[], int], *, sides: bool = True) -> None:
         """`load_older` reads one more page into the conversation; returns how many entries came."""
-        super().__init__()
+        super().__init__(sides=sides)
         self._load_older = load_older
         self._goal: Callable[[], bool] | None = None
 
-    def show(self, view: Conversation | None) -> None:
+    def show(self, view: Talk | None) -> None:
         self._goal = None
         super().show(view)
 

@@ -7,8 +7,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.runs import catalog
 from tui.state import health
-from tui.state.health import BARS, bar, cells, figure, spark, upto, value
+from tui.state.health import BARS, Measures, bar, cells, figure, spark, upto, value
 
 VALUES = st.floats(0, 1) | st.floats(-5, 50)
 SERIES = st.dictionaries(st.integers(1, 400), VALUES, max_size=60).map(lambda found: sorted(found.items()))
@@ -32,8 +33,8 @@ def test_cells_cover_every_turn_once_and_never_take_more_room_than_there_is(
 
 @given(st.lists(VALUES, min_size=2, max_size=30))
 def test_more_is_never_drawn_lower(numbers: list[float]) -> None:
-    low, high = health.bounds(list(enumerate(numbers)))
-    drawn = [BARS.index(bar(number, low, high)) for number in sorted(numbers)]
+    full = health.top(list(enumerate(numbers)), None)
+    drawn = [BARS.index(bar(number, full)) for number in sorted(numbers)]
     assert all(one <= other for one, other in pairwise(drawn))
 
 
@@ -57,6 +58,13 @@ def test_figures_have_three_digits_at_most() -> None:
     ]  # fmt: skip
 
 
-def test_every_measure_has_a_name_and_says_what_it_is() -> None:
-    assert health.in_order(["zeal", "drift", "novelty"]) == ["novelty", "drift", "zeal"]
-    assert health.label("novelty_meaning") == "new meaning" and health.label("own_measure") == "own measure"
+def test_a_count_is_drawn_against_the_highest_there_was() -> None:
+    assert spark([(1, 0.0), (2, 6.0), (3, 12.0)], 10, None) == "▁▅█"
+
+
+def test_every_measure_of_the_engine_has_a_name_and_says_what_it_is() -> None:
+    found = Measures(catalog.measures())
+    assert found.in_order(["zeal", "drift", "novelty"]) == ["novelty", "drift", "zeal"]
+    assert found.label("novelty_meaning") == "new meaning" and found.label("own_measure") == "own measure"
+    assert found.highest("structure") is None and found.highest("drift") == 1
+    assert all(len(measure.definition) > 40 for measure in found.known)

@@ -128,7 +128,7 @@ def test_a_chosen_turn_has_its_own_minutes_sources_and_measures(talk: Talk) -> N
         ("item", "Why"),
         ("source", "Tides"),
         ("aside", "Short."),
-        ("text", "novelty 1.00 · drift 0.25"),
+        ("text", "drift 0.25 · novelty 1.00"),
     ]
     found = rows(talk.beside, turn=1)
     assert found[2].source == source and found[2].acts and found[3].glyph == "Judge 6.50"

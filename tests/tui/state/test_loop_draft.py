@@ -1,0 +1,76 @@
+"""A loop being put together: who is wanted, what is missing, and the pipeline, which the engine takes as it is."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.runs import catalog, kinds
+from tui.state.loop_draft import ME, NOBODY, LoopDraft
+
+
+def draft(model: str = "local/smollm2") -> LoopDraft:
+    found = LoopDraft(question="Can small models teach?")
+    found.offer(catalog.roles())
+    if model:
+        found.seat("questioner", model)
+    return found
+
+
+def test_the_first_model_goes_to_all_who_are_wanted() -> None:
+    found = draft("")
+    assert [part.slug for part in found.parts] == [
+        "questioner", "creator", "mediator", "scriber", "judge", "reviewer",
+    ]  # fmt: skip
+    assert set(found.faults()) == {f"part-{name}" for name in ("questioner", "creator", "mediator", "scriber")}
+    assert found.seat("creator", "ollama/llama") == ["creator", "questioner", "mediator", "scriber"]
+    assert found.faults() == {} and not found.part("judge").taken
+    assert found.seat("questioner", "local/smollm2") == ["questioner"], "the second one is for its own part alone"
+
+
+def test_a_part_is_left_out_or_taken_by_oneself() -> None:
+    found = draft()
+    found.seat("mediator", NOBODY)
+    found.seat("creator", ME)
+    found.seat("judge", "local/smollm2")
+    assert found.faults() == {}
+    data = found.pipeline()
+    assert [seat["role"] for seat in data["seats"]] == ["questioner", "creator", "scriber", "judge"]
+    assert data["seats"][1] == {"role": "creator", "human": True} and "mediator" not in data
+    found.seat("questioner", NOBODY)
+    found.seat("creator", NOBODY)
+    assert "somebody has to speak each round" in found.faults().values()
+
+
+def test_every_key_is_in_the_pipeline_and_the_engine_takes_it() -> None:
+    found = draft()
+    found.turns, found.cost, found.minutes, found.every = "12", "$0.50", "30", "4"
+    found.chain = found.literal = found.documents = found.runs = True
+    data = found.pipeline()
+    assert data["limits"] == {"turns": 12, "cost": 0.5, "minutes": 30.0} and data["mediator"] == {"every": 4}
+    spec = kinds.load("loop").validate(data, "the form")
+    assert spec["kind"] == "loop" and spec["chain"] and spec["literal"] and spec["limits"]["turns"] == 12
+    assert [seat["name"] for seat in spec["seats"]] == ["Questioner", "Creator", "Mediator", "Scriber"]
+    plain = draft().pipeline()
+    assert not {"chain", "literal", "recall"} & plain.keys()
+    kinds.load("loop").validate(plain, "the form")
+
+
+@given(st.text(max_size=12), st.text(max_size=6), st.text(max_size=6), st.text(max_size=6), st.text(max_size=6))
+def test_what_has_no_fault_is_taken_whatever_was_typed(
+    question: str, turns: str, cost: str, minutes: str, every: str
+) -> None:
+    found = draft()
+    found.question, found.turns, found.cost, found.minutes, found.every = question, turns, cost, minutes, every
+    if not found.faults():
+        data = found.pipeline()
+        assert data["question"].strip() and data["limits"]["turns"] >= 0
+        assert all(value > 0 for name, value in data["limits"].items() if name != "turns")
+
+
+def test_wrong_input_is_named_at_its_field() -> None:
+    found = draft()
+    found.question, found.turns, found.cost, found.minutes, found.every = " ", "many", "-1", "x", "often"
+    assert set(found.faults()) == {"question", "turns", "cost", "minutes", "every"}
+    found.part("creator").sits = "no-slash"
+    assert "PROVIDER/MODEL" in found.faults()["part-creator"]

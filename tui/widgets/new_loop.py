@@ -1,0 +1,180 @@
+"""The form for a new loop: the question, a model for each role, what ends it, how it goes on from round to round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from engine.record.visible import one_line
+from tui.background import run_in_background
+from tui.state.loop_draft import ME, NOBODY, LoopDraft, Part
+from tui.widgets.form import Field, Tick, row
+from tui.widgets.models import ModelPicker, offered
+from tui.widgets.picker import Choice
+
+_TICKS = (
+    ("chain", "an answer may name the next topic (NextPrompt)"),
+    ("literal", "put the question as it stands"),
+    ("documents", "look things up in my documents"),
+    ("runs", "look things up in what was said in other runs"),
+)
+_NUMBERS = ("turns", "cost", "minutes", "every")
+
+
+class NewLoop(ModalScreen[dict[str, Any] | None]):
+    """Dismisses with the pipeline of the loop, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s,f5", "start", "Start the loop", id="loop.start", priority=True),
+        Binding("escape", "cancel", "Back", id="loop.cancel"),
+        Binding("down", "app.focus_next", "Next field", show=False, id="loop.next"),
+        Binding("up", "app.focus_previous", "Previous field", show=False, id="loop.previous"),
+        Binding("delete,backspace", "leave_out", "Nobody has this part", show=False, id="loop.leave_out"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.draft = LoopDraft()
+        self._tried = False
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog new-duel"):
+            yield Static("New loop", classes="dialog--title")
+            with VerticalScroll(can_focus=False):
+                with Vertical(classes="side"):
+                    words = Input(placeholder="what shall they work on?", compact=True, id="question")
+                    yield from row("question", words, "question")
+                yield Vertical(classes="side parts")
+                with Horizontal(classes="sides"):
+                    with Vertical(classes="side"):
+                        yield from row("turns", Input("30", compact=True, id="turns"), "turns")
+                        yield from row("cost", Input(placeholder="no limit, $", compact=True, id="cost"), "cost")
+                        minutes = Input(placeholder="no limit", compact=True, id="minutes")
+                        yield from row("minutes", minutes, "minutes")
+                        every = Input("6", placeholder="0 is never", compact=True, id="every")
+                        yield from row("mediate every", every, "every")
+                    with Vertical(classes="side"):
+                        for name, text in _TICKS:
+                            yield from row("", Tick(name, text), name)
+            yield Static("", classes="dialog--fault", markup=False)
+            yield Static(
+                "enter choose   del leave out   tab next   ctrl+s start   esc back",
+                classes="dialog--keys",
+                markup=False,
+            )
+
+    def on_mount(self) -> None:
+        self.query_one("#question").focus()
+        run_in_background(self.app, _roles, self._arrived, self._say)
+
+    async def _arrived(self, roles: list[dict[str, Any]]) -> None:
+        if not self.is_attached:
+            return
+        broken = [role for role in roles if role["error"]]
+        self.draft.offer([role for role in roles if not role["error"]])
+        parts = self.query_one(".parts")
+        for part in self.draft.parts:
+            placeholder = "choose a model" if part.wanted else f"nobody; {one_line(part.about)}"
+            await parts.mount(
+                *row(one_line(part.name, 12), Field(f"part-{part.slug}", placeholder), f"part-{part.slug}")
+            )
+        if broken:
+            self._say(broken[0]["error"])
+
+    def _say(self, why: str) -> None:
+        if self.is_attached:
+            self.query_one(".dialog--fault", Static).update(why)
+
+    @on(Button.Pressed)
+    def _choose(self, event: Button.Pressed) -> None:
+        field = event.button
+        assert isinstance(field, Field) and field.id
+        part = self.draft.part(field.id.removeprefix("part-"))
+
+        def took(who: str | None) -> None:
+            if who:
+                self._seat(part, who)
+
+        self.app.push_screen(SeatPicker(part), took)
+
+    def _seat(self, part: Part, who: str) -> None:
+        for slug in self.draft.seat(part.slug, who):
+            changed = self.draft.part(slug)
+            field = self.query_one(f"#part-{slug}", Field)
+            field.fill(changed.sits, "I sit here myself" if changed.sits == ME else "")
+            if not changed.sits:
+                field.label = f"nobody; {one_line(changed.about)}"
+        self._check()
+
+    def action_leave_out(self) -> None:
+        field = self.focused
+        if isinstance(field, Field) and field.id:
+            self._seat(self.draft.part(field.id.removeprefix("part-")), NOBODY)
+
+    @on(Tick.Turned)
+    def _tick(self, event: Tick.Turned) -> None:
+        assert event.tick.id
+        setattr(self.draft, event.tick.id, event.tick.value)
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        assert event.input.id
+        setattr(self.draft, event.input.id, event.value)
+        self._check()
+
+    @on(Input.Submitted)
+    def _next(self) -> None:
+        self.focus_next()
+
+    def _check(self) -> dict[str, str]:
+        """Show what is wrong beside its field, once starting was tried, and a wrong number at once."""
+        faults = self.draft.faults()
+        for name in ("question", *(f"part-{part.slug}" for part in self.draft.parts), *_NUMBERS):
+            fault = faults.get(name, "") if self._tried or name in _NUMBERS else ""
+            label = self.query_one(f"#fault-{name}", Static)
+            label.update(fault)
+            label.display = bool(fault)
+        if not faults:
+            self._say("")
+        return faults
+
+    def action_start(self) -> None:
+        self._tried = True
+        faults = self._check()
+        if faults:
+            self._say("A little is missing: see above." if len(faults) > 1 else next(iter(faults.values())))
+            self.query_one(f"#{next(iter(faults))}").focus()
+        elif self.draft.parts:
+            self.dismiss(self.draft.pipeline())
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)
+
+
+class SeatPicker(ModelPicker):
+    """Dismisses with PROVIDER/MODEL, ME, NOBODY, or None."""
+
+    def __init__(self, part: Part) -> None:
+        super().__init__(f"Who is the {one_line(part.name)}? It {one_line(part.about, 80)}.", part.sits or None)
+        self._source = _who
+
+
+def _who() -> Sequence[Choice]:
+    return [
+        *offered(),
+        Choice(ME, "I sit here myself", "you are asked for each of its turns"),
+        Choice(NOBODY, "nobody", "the loop does without"),
+    ]
+
+
+def _roles() -> list[dict[str, Any]]:
+    from engine.runs import catalog
+
+    return catalog.roles()
