@@ -51,9 +51,11 @@ def put(ask: Ask) -> None:
     print(paint(f"answer{hint}> ", "yellow", err=True), end="", file=out, flush=True)
 
 
-def interrupted(run: str) -> None:
+def interrupted(run: str, kept: bool = True) -> None:
+    """Ask what Ctrl-C means; a run that is not `kept` cannot be left to itself."""
+    detach = "d detach (it goes on), " if kept else ""
     print(
-        f"\nrun {run}: d detach (it goes on), s stop it, c continue; Ctrl-C again stops> ",
+        f"\nrun {run}: {detach}s stop it, c continue; Ctrl-C again stops> ",
         end="",
         file=sys.stderr,
         flush=True,

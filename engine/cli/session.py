@@ -51,10 +51,11 @@ class Session:
 
         return Reader(self.database)
 
-    def control(self) -> Control:
+    def control(self, owner: Path | None = None) -> Control:
+        """The controls; with `owner`, runs that are started do not outlive whoever holds that lock."""
         from engine.runs.control import Control
 
-        return Control(self.database, who(), patience=_PATIENCE, log_level=self.level)
+        return Control(self.database, who(), patience=_PATIENCE, log_level=self.level, owner=owner)
 
     def find(self, name: str) -> str:
         """The id of the run that `name` means."""

@@ -29,13 +29,14 @@ _STOP_PATIENCE = 10.0
 
 class Watch:
     """Follows a run from its first event to its end. `answers` is the run's policy: whoever sits at this terminal is
-    asked what it leaves open."""
+    asked what it leaves open. A run that is not `kept` ends when this terminal leaves it."""
 
-    def __init__(self, session: Session, run: str, *, as_json: bool, answers: str) -> None:
+    def __init__(self, session: Session, run: str, *, as_json: bool, answers: str, kept: bool = True) -> None:
         self._control = session.control()
         self._feed = Feed(session.database, run)
         self._plain = None if as_json else Plain(self._feed.seats())
         self._answers = answers
+        self._kept = kept
         self._lines = prompt.Lines() if sys.stdin.isatty() else None
         self._asked: Ask | None = None
         self._held: list[Event] = []
@@ -85,7 +86,8 @@ class Watch:
             return self._interrupted()
         if self._stopping is not None:
             if time.monotonic() > self._stopping:
-                warn(f"run {self._feed.run.id} has not stopped yet; `tertulia show {self._feed.run.id}`")
+                look = f"; `tertulia show {self._feed.run.id}`" if self._kept else ""
+                warn(f"run {self._feed.run.id} has not stopped yet{look}")
                 return 130
             return None
         line = self._lines.poll() if self._lines else None
@@ -100,12 +102,12 @@ class Watch:
             self._stop()
             return None
         self._lines.drop()
-        prompt.interrupted(self._feed.run.id)
+        prompt.interrupted(self._feed.run.id, self._kept)
         return None
 
     def _decided(self, line: str) -> int | None:
         match line.strip().lower()[:1]:
-            case "d":
+            case "d" if self._kept:
                 run = self._feed.run.id
                 narrate(f"run {run} goes on; `tertulia follow {run}` shows it, `tertulia stop {run}` ends it")
                 return 130
@@ -115,7 +117,7 @@ class Watch:
                 self._interrupts = self._heard = 0
                 self._asked = None
             case _:
-                prompt.interrupted(self._feed.run.id)
+                prompt.interrupted(self._feed.run.id, self._kept)
         return None
 
     def _stop(self) -> None:
@@ -152,10 +154,8 @@ class Watch:
         """Without a terminal: name the asks that nothing but a person will settle, and leave."""
         stuck = [ask for ask in waiting if self._is_stuck({"deadline": ask.deadline, "fallback": ask.fallback})]
         for ask in stuck:
-            warn(
-                f"tertulia: run {ask.run} waits: ask {ask.n}: {one_line(ask.question)}"
-                f" (`tertulia answer {ask.n} {_choices(ask)}`)"
-            )
+            then = f"`tertulia answer {ask.n} {_choices(ask)}`" if self._kept else "nobody can answer: it is stopped"
+            warn(f"tertulia: run {ask.run} waits: ask {ask.n}: {one_line(ask.question)} ({then})")
         return 3 if stuck else None
 
     def _is_left(self, ask: dict[str, Any]) -> bool:
@@ -170,7 +170,8 @@ class Watch:
 
     def _over(self, run: Run) -> int:
         if run.status is Status.CRASHED:
-            warn(f"run {run.id} crashed; `tertulia resume {run.id}` goes on from its last finished turn")
+            then = f"; `tertulia resume {run.id}` goes on from its last finished turn" if self._kept else ""
+            warn(f"run {run.id} crashed{then}")
         if self._stopping is not None:
             return 130
         return exit_code(run)

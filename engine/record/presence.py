@@ -23,15 +23,15 @@ _own: dict[Path, int] = {}
 """Lock files that this process holds: it must never open and close one of them again."""
 
 
-class Presence:
-    """The lock of one host on one run, held until the process ends or `release`."""
+class FileLock:
+    """The lock on a file of its own, held until the process ends or `release`."""
 
-    def __init__(self, database: Path, run: str) -> None:
-        self._path = lock_file(database, run)
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._fd: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock; False when another host holds it."""
+        """Take the lock; False when another process holds it."""
         if self._path in _own:
             return False
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -42,13 +42,7 @@ class Presence:
             return False
         self._fd = fd
         _own[self._path] = os.getpid()
-        self.beat()
         return True
-
-    def beat(self) -> None:
-        """Say that the host still makes progress."""
-        if self._fd is not None:
-            os.utime(self._fd)
 
     def release(self) -> None:
         if self._fd is not None:
@@ -57,13 +51,35 @@ class Presence:
             del _own[self._path]
 
 
+class Presence(FileLock):
+    """The lock of one host on one run."""
+
+    def __init__(self, database: Path, run: str) -> None:
+        super().__init__(lock_file(database, run))
+
+    def acquire(self) -> bool:
+        """Take the lock; False when another host holds it."""
+        taken = super().acquire()
+        self.beat()
+        return taken
+
+    def beat(self) -> None:
+        """Say that the host still makes progress."""
+        if self._fd is not None:
+            os.utime(self._fd)
+
+
 def lock_file(database: Path, run: str) -> Path:
     return paths.runs_dir(database) / f"{run}.lock"
 
 
 def holder(database: Path, run: str) -> int | None:
     """The process id of the run's live host, or None."""
-    path = database.with_name(database.name + ".runs") / f"{run}.lock"
+    return held(database.with_name(database.name + ".runs") / f"{run}.lock")
+
+
+def held(path: Path) -> int | None:
+    """The process id of whoever holds the lock on the file, or None."""
     if path in _own:
         return _own[path]
     try:

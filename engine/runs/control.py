@@ -31,12 +31,22 @@ class Control:
     A live run is told and not waited for, unless `patience` gives the seconds in which its refusal is raised here.
     """
 
-    def __init__(self, database: Path, who: str, patience: float = 0.0, log_level: int = spawn.DEFAULT_LEVEL) -> None:
+    def __init__(
+        self,
+        database: Path,
+        who: str,
+        patience: float = 0.0,
+        *,
+        log_level: int = spawn.DEFAULT_LEVEL,
+        owner: Path | None = None,
+    ) -> None:
         self.database = database
         self.who = who
         self.patience = patience
         self.log_level = log_level
         """What the hosts that are started here write to their logs, as a level of the logging module."""
+        self.owner = owner
+        """The lock of whom the runs that are started here do not outlive; see `engine.runs.throwaway`."""
 
     def start(
         self,
@@ -50,7 +60,7 @@ class Control:
         spec = pipelines.resolve(pipeline, sets, seed) | {"answers": answers}
         asyncio.run(kinds.load(spec["kind"]).check(spec))
         run_id = self._write(lambda db: runs.create(db, spec["kind"], spec["title"], spec))
-        spawn.spawn(self.database, run_id, self.log_level)
+        self._spawn(run_id)
         return run_id
 
     def resume(self, run: str, sets: Sequence[str] = ()) -> None:
@@ -73,7 +83,7 @@ class Control:
         if sets:
             changes = dict(item.split("=", 1) for item in sets)
             self._write(lambda db: runs.change_spec(db, found.n, spec, changes))
-        spawn.spawn(self.database, found.id, self.log_level)
+        self._spawn(found.id)
 
     def fork(self, run: str, at: int, sets: Sequence[str] = ()) -> str:
         """Start a new run that shares the history of `run` up to turn `at`; returns its id."""
@@ -81,7 +91,7 @@ class Control:
         spec = self._changed(found, sets)
         asyncio.run(kinds.load(found.kind).check(spec))
         child = self._write(lambda db: self._branch(db, found, at, spec))
-        spawn.spawn(self.database, child, self.log_level)
+        self._spawn(child)
         return child
 
     def edit(self, run: str, seq: int, text: str) -> str:
@@ -107,7 +117,7 @@ class Control:
             return child.id
 
         child = self._write(branch)
-        spawn.spawn(self.database, child, self.log_level)
+        self._spawn(child)
         return child
 
     def pause(self, run: str) -> None:
@@ -215,6 +225,9 @@ class Control:
         turn = edits.finished_turn(db, parent, at) if at else None
         head = edits.head_at(db, parent, at)
         return runs.create(db, parent.kind, parent.title, spec, fork=(parent, turn.n if turn else 0, head))
+
+    def _spawn(self, run: str) -> None:
+        spawn.spawn(self.database, run, self.log_level, self.owner)
 
     def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         return write_once(self.database, work)

@@ -24,7 +24,7 @@ from engine.record.presence import Presence
 from engine.record.reader import Reader
 from engine.record.runs import Run, Status
 from engine.record.writer import Writer
-from engine.runs import kinds, log
+from engine.runs import kinds, log, throwaway
 from engine.runs.host import Host, Outcome, Refused, Unanswered
 from engine.settings import keys
 from engine.settings.errors import UsageError
@@ -32,14 +32,30 @@ from engine.settings.errors import UsageError
 _LOG = logging.getLogger("tertulia.host")
 BEAT = 2.0
 """Seconds between heartbeats."""
+OWNER_POLL = 0.25
+"""Seconds between looks whether the owner of a run that is not kept still lives."""
 POLL = 0.02
 """Seconds between looks for new commands and answers; a look costs some 10 microseconds."""
 
 
-def main(database: Path, run_id: str, level: int = logging.INFO) -> int:
-    """Play a run to its end in this process, its log at `level`; returns the exit code."""
+def main(database: Path, run_id: str, level: int = logging.INFO, owner: Path | None = None) -> int:
+    """Play a run to its end in this process, its log at `level`; returns the exit code.
+
+    With `owner`, the run does not outlive whoever holds that lock, and nothing of it does.
+    """
     os.umask(0o077)
     keys.leave_folder()
+    if owner is None:
+        return _host(database, run_id, level, None)
+    if not throwaway.is_owned(owner):
+        return 1
+    try:
+        return _host(database, run_id, level, owner)
+    finally:
+        throwaway.discard(owner)
+
+
+def _host(database: Path, run_id: str, level: int, owner: Path | None) -> int:
     logger = log.open_log(database, run_id, level)
     presence = Presence(database, run_id)
     if not presence.acquire():
@@ -55,7 +71,7 @@ def main(database: Path, run_id: str, level: int = logging.INFO) -> int:
         logger.error("%s", error)
         return 1
     try:
-        return asyncio.run(_serve(database, run_id, writer, presence, logger))
+        return asyncio.run(_serve(database, run_id, writer, presence, logger, owner))
     except RecordError as error:
         logger.error("%s", error)
         return 1
@@ -67,7 +83,9 @@ def main(database: Path, run_id: str, level: int = logging.INFO) -> int:
         presence.release()
 
 
-async def _serve(database: Path, run_id: str, writer: Writer, presence: Presence, logger: logging.Logger) -> int:
+async def _serve(
+    database: Path, run_id: str, writer: Writer, presence: Presence, logger: logging.Logger, owner: Path | None
+) -> int:
     host = await _take_over(database, run_id, writer)
     logger.info("run %s: %s", run_id, "resumed" if host.resumed else "started")
     play = kinds.load(host.run.kind).create(host)
@@ -83,7 +101,9 @@ async def _serve(database: Path, run_id: str, writer: Writer, presence: Presence
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, halt, Outcome(Status.STOPPED, "terminated", "the system ended the process"))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    beating = asyncio.create_task(_beat(presence))
+    tasks = [asyncio.create_task(_beat(presence))]
+    if owner:
+        tasks.append(asyncio.create_task(_outlive_nobody(owner, halt)))
     listening = asyncio.create_task(_listen(host, play, halt), name="commands")
     try:
         done, _ = await asyncio.wait({playing, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -94,7 +114,7 @@ async def _serve(database: Path, run_id: str, writer: Writer, presence: Presence
             await listening  # it never ends by itself: this raises what ended it
         outcome = await _outcome(playing, stop, logger)
     finally:
-        for task in (beating, listening):
+        for task in (*tasks, listening):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await task
@@ -158,6 +178,14 @@ async def _beat(presence: Presence) -> None:
     while True:
         presence.beat()
         await asyncio.sleep(BEAT)
+
+
+async def _outlive_nobody(owner: Path, halt: Callable[[Outcome], None]) -> None:
+    """End the run once its owner is gone."""
+    while True:
+        await asyncio.sleep(OWNER_POLL)
+        if not throwaway.is_owned(owner):
+            halt(Outcome(Status.STOPPED, "terminated", "the terminal that it belonged to is gone"))
 
 
 async def _listen(host: Host, play: kinds.Play, halt: Callable[[Outcome], None]) -> None:

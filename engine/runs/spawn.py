@@ -22,11 +22,12 @@ _OPTIONS = {10: ["--verbose"], 30: ["--quiet"]}
 """How a host is told its log's level, by the number that the logging module gives it."""
 
 
-def spawn(database: Path, run_id: str, level: int = DEFAULT_LEVEL) -> None:
+def spawn(database: Path, run_id: str, level: int = DEFAULT_LEVEL, owner: Path | None = None) -> None:
     """Start the run's host and return once it has taken the run over. Raises RecordError with the log's last line.
 
-    `level` is that of its log, as in the logging module.
+    `level` is that of its log, as in the logging module; with `owner` it ends when nobody holds that lock any more.
     """
+    options = [*_OPTIONS.get(level, []), "host", run_id, *(["--owner", str(owner)] if owner else [])]
     since = time.time()
     path, written = log.log_file(database, run_id), log.size(database, run_id)
     out = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
@@ -34,7 +35,7 @@ def spawn(database: Path, run_id: str, level: int = DEFAULT_LEVEL) -> None:
     environment |= {name: value for name, value in keys.of_folder().items() if not environment.get(name)}
     try:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "engine", "--db", str(database), *_OPTIONS.get(level, []), "host", run_id],
+            [sys.executable, "-P", "-m", "engine", "--db", str(database), *options],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
