@@ -55,7 +55,7 @@ def export(session: Session, run: str, fmt: str, output: str | None, seat: str |
         print(_write_folder(source, Path(output).expanduser(), force) / "master.md")
         return
     for path, text in _files(source, fmt, seat, output):
-        _write(path, text, force)
+        write(path, text, force)
         print(path)
     if fmt in ("chatml", "sharegpt") and not source.conversation:
         narrate(f"run {source.run.id} has nothing to learn from yet")
@@ -72,25 +72,25 @@ def _export_index(session: Session, name: str, output: str | None, force: bool) 
             return
         place = Path(output).expanduser()
         if not _is_folder(output):
-            _write(place, text, force)
+            write(place, text, force)
             print(place)
             return
-        _refuse([place / "index.md", *(place / run_folder.name(run) for run in found)], force)
+        refuse([place / "index.md", *(place / run_folder.name(run) for run in found)], force)
         for run in found:
             _write_folder(read(reader.db, run, _heard, beside=True), place, force)
     finally:
         reader.close()
-    _write(place / "index.md", text, force)
+    write(place / "index.md", text, force)
     print(place / "index.md")
 
 
 def _write_folder(source: Source, place: Path, force: bool) -> Path:
     """The folder of a run below `place`; returns it. Logs of rounds that the run no longer has are removed."""
     folder = place / run_folder.name(source.run)
-    _refuse([folder], force)
+    refuse([folder], force)
     written = set()
     for name, text in run_folder.files(source):
-        _write(folder / name, text, force)
+        write(folder / name, text, force)
         written.add(folder / name)
     for old in (folder / "logs").glob("turn_[0-9]*.log"):
         if old not in written:
@@ -102,7 +102,8 @@ def _is_folder(output: str | None) -> bool:
     return output is not None and (output.endswith("/") or Path(output).expanduser().is_dir())
 
 
-def _refuse(paths: list[Path], force: bool) -> None:
+def refuse(paths: list[Path], force: bool) -> None:
+    """Raises UsageError where one of `paths` is there and may not be overwritten."""
     for path in paths:
         if path.exists() and not force:
             raise UsageError(f"{path}: is there already; --force overwrites it")
@@ -126,9 +127,9 @@ def _files(source: Source, fmt: str, seat: str | None, output: str) -> list[tupl
     return [(place / file_name(source, suffix, view), render(source, fmt, seat))]
 
 
-def _write(path: Path, text: str, force: bool) -> None:
+def write(path: Path, text: str, force: bool) -> None:
     """Put the whole text in place in one step, so that a full disk leaves no half file."""
-    _refuse([path], force)
+    refuse([path], force)
     partial = path.with_name(f".{path.name[:100]}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -43,6 +43,7 @@ _COMMANDS = {
     "show": Entry("engine.cli.runs:show", "Show one run and what was said.", _READ),
     "search": Entry("engine.cli.runs:search", "Find words in everything that was said.", _READ),
     "export": Entry("engine.cli.export:export", "Write a run as a document or as training data.", _READ),
+    "report": Entry("engine.cli.report:report", "Say what a run or all runs show.", _READ),
     "backup": Entry("engine.cli.runs:backup", "Copy the record safely, live runs included.", _READ),
     "rm": Entry("engine.cli.steer:rm", "Delete a run.", _READ),
     "models": Entry("engine.cli.models:models", "List what providers offer; fetch the embedded model.", _SET),

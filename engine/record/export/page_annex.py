@@ -32,7 +32,7 @@ def render(beside: Beside) -> str:
 
 def entry(item: Item) -> str:
     """An item of the minutes with its quote, its turn and how it ended."""
-    told = f'{shown(item.text)}: <q dir="auto">{shown(item.quote)}</q> {_to(item.seq, item.seat)}'
+    told = f'{shown(item.text)} <q dir="auto">{shown(item.quote)}</q> {_to(item.seq, item.seat)}'
     if item.closed is not None:
         closed = f'closed <q dir="auto">{shown(item.closing)}</q> {_to(item.closed)}'
         told = f'{told} <span class="state">{closed}</span>'
@@ -68,6 +68,6 @@ def _source(seq: int, source: Cited) -> str:
     where = ", ".join(shown(part) for part in (source.title, source.source, source.place) if part)
     text = rich_text.as_html(visible(source.text).strip())
     return (
-        f'<details id="source-{source.number}">\n<summary>[{source.number}] {where}</summary>\n'
-        f'<p class="about">given to {_to(seq)}</p>\n<div class="text" dir="auto">{text}</div>\n</details>\n'
+        f'<div id="source-{source.number}">\n<h3 dir="auto">[{source.number}] {where}</h3>\n'
+        f'<p class="about">given to {_to(seq)}</p>\n<blockquote class="text" dir="auto">{text}</blockquote>\n</div>\n'
     )

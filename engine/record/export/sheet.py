@@ -75,6 +75,8 @@ a { color: inherit; }
 section { margin-top: 2rem; min-width: 0; }
 section > h2 { font-size: 1.25rem; color: inherit; border-bottom: 1px solid var(--line); }
 section > h3 { font-size: 1rem; margin: 1.25rem 0 .375rem; }
+section h3 + ul, section h3 + p { margin-top: .25rem; }
+.column { max-width: 54rem; }
 section ul { padding-inline-start: 1.25rem; }
 section li { margin: .25rem 0; }
 section table { border-collapse: collapse; font-size: .875rem; }
