@@ -76,7 +76,12 @@ class Request:
     answer_schema: Mapping[str, Any] | None = None
     prefill: str = ""
     slot: str = ""
-    """Who asks (run and seat): an adapter with prompt caches per speaker keeps the same cache for the same slot."""
+    """Which prompt cache to use, where an adapter has several: the same for requests that begin alike. RUN/SEAT, or RUN
+    where all seats of a run share one."""
+    turn: int | None = None
+    """Which turn of its seat this is, from 0, where the messages do not show it; a script answers by it."""
+    seat: str = ""
+    """Who asks, where the slot does not end in it."""
 
 
 @dataclass(frozen=True, slots=True)

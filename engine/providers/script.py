@@ -39,6 +39,8 @@ class Answer:
     stop: StopReason = StopReason.END
     tools: tuple[tuple[str, str], ...] = ()
     faults: tuple[Trip, ...] = ()
+    written: bool = True
+    """It stands in the script; an echo does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Script:
         if seq in own:
             return own[seq]
         if self.otherwise == "echo":
-            return replace(self.pace, text=echo(seat, seq, self.words))
+            return replace(self.pace, text=echo(seat, seq, self.words), written=False)
         if self.otherwise == "repeat" and own:
             return own[max((known for known in own if known < seq), default=min(own))]
         return None
@@ -66,6 +68,25 @@ def echo(seat: str, seq: int, words: int = 14) -> str:
     known = _ECHO.split()
     drawn = random.Random(f"{seat}/{seq}").sample(known * (1 + words // len(known)), words)
     return f"{seat} {seq}: {' '.join(drawn)}."
+
+
+def filled(schema: Mapping[str, Any], text: str) -> Any:
+    """A value that fits a JSON schema of objects, arrays, enums and texts: lists have one entry, texts are `text`."""
+    if "enum" in schema:
+        return schema["enum"][-1]
+    match schema["type"]:
+        case "object":
+            return {key: filled(part, text) for key, part in schema["properties"].items()}
+        case "array":
+            return [filled(schema["items"], text)]
+        case "string":
+            return text[: schema.get("maxLength", len(text))]
+        case "integer" | "number":
+            return schema.get("minimum", 0)
+        case "boolean":
+            return False
+        case _:
+            return None
 
 
 def parse(data: Any, source: str) -> Script:

@@ -1,8 +1,9 @@
 """Answers from a script, for tests and for replay.
 
 The answer depends on who asks and on which of its own turns this is, never on how often was asked: a turn that is
-redone after a crash gets the same answer. The seat is what follows the last slash of `Request.slot` (RUN/SEAT); the
-turn number `seq`, from 0, is the number of assistant messages of the request, so examples and cut history shift it.
+redone after a crash gets the same answer. The seat is `Request.seat`, or what follows the last slash of the slot; the
+turn number `seq`, from 0, is `Request.turn`, or the number of assistant messages (so that examples and cut history
+shift it). An echo that is asked for JSON gives the least that fits the schema, its texts being the echo.
 
 The model is `echo` (generated sentences), a name given to `register`, or the path of a YAML or JSON file (relative to
 the working directory):
@@ -34,6 +35,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import re
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -83,17 +85,23 @@ class Scripted:
     async def stream(self, request: Request) -> AsyncIterator[Delta]:
         translate.options(self.endpoint, request, {name: name for name in OPTIONS})
         self.requests.append(request)
-        seat = request.slot.rpartition("/")[2]
-        seq = sum(message.role == "assistant" for message in request.messages)
+        seat = request.seat or request.slot.rpartition("/")[2]
+        seq = request.turn
+        if seq is None:
+            seq = sum(message.role == "assistant" for message in request.messages)
         answer = (await self._script(request.model)).answer(seat, seq)
         if answer is None:
             raise ProviderError(
                 Fault.REFUSED, f"the script {request.model} has no answer for seat {seat or '(none)'}, turn {seq}"
             )
-        self._tries[request.slot, seq] += 1
-        attempt = self._tries[request.slot, seq]
+        key = f"{request.slot}/{request.seat}"
+        self._tries[key, seq] += 1
+        attempt = self._tries[key, seq]
         trip = next((trip for trip in answer.faults if trip.attempt in (0, attempt)), None)
-        text, reason = _cut(answer.text, answer.stop, request)
+        said = answer.text
+        if request.answer_schema is not None and not answer.written:
+            said = json.dumps(script.filled(request.answer_schema, said))
+        text, reason = _cut(said, answer.stop, request)
         for part in _chunks(answer.thinking, answer.chunk):
             await asyncio.sleep(answer.delay)
             yield Thinking(part)

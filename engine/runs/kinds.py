@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from engine.record.commands import Command
     from engine.runs.host import Host, Outcome
 
-_MODULES = {"duel": "engine.talk.duel"}
+_MODULES = {"duel": "engine.talk.duel", "loop": "engine.talk.loop"}
 
 
 class Play(Protocol):
@@ -30,6 +30,9 @@ class Play(Protocol):
 
 class Kind(Protocol):
     """The module of a kind."""
+
+    SEED: str
+    """The key of its pipelines that `--seed TEXT` sets."""
 
     def validate(self, pipeline: dict[str, Any], source: str) -> dict[str, Any]:
         """The complete spec of a pipeline, everything it names resolved. Raises UsageError naming file and key."""

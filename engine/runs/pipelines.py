@@ -46,10 +46,10 @@ def resolve(pipeline: str | Path | dict[str, Any], sets: Sequence[str] = (), see
         if not data:
             raise UsageError(f"{source}: empty; a pipeline says at least its kind and its seats")
     data = layers.apply(data, sets)
-    if seed is not None:
-        data["opening"] = seed
     try:
         kind = kinds.load(data.get("kind"))
     except UsageError as error:
         raise UsageError(f"{source}: {error}") from None
+    if seed is not None:
+        data[kind.SEED] = seed
     return kind.validate(data, source)

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
 from typing import Any
 
-from engine.providers.protocol import ProviderError
-from engine.record import allowances, events, notes, runs, turns
-from engine.record.allowances import Allowance
-from engine.record.asks import Option
-from engine.record.commands import Command
-from engine.record.events import Kind
-from engine.record.runs import Status
-from engine.record.turns import State
-from engine.runs.host import Host, Outcome, Refused
-from engine.settings.errors import UsageError
-from engine.talk import control_words, repetition, seats, spec
-from engine.talk.ledger import LimitReached
-from engine.talk.orders import Orders
-from engine.talk.seats import Seating
-from engine.talk.speaker import Speaker
-from engine.talk.spec import HUMAN, Seat
-from engine.talk.steering import Steering
-from engine.talk.table import Table
-from engine.talk.window import ContextFullError
+from engine.runs.host import Host
+from engine.talk import seats, spec
+from engine.talk.conversation import Conversation
+from engine.talk.speaker import Order
+from engine.talk.spec import Duel as Spec
+from engine.talk.spec import Seat
+from engine.talk.view import Dialogue
 
-_NOTHING = 1e-9
-"""What may be left of an allowance that is used up: sums of fractions are not exact."""
-_AFTER_FAULT = (
-    Option("retry", "retry", "r"),
-    Option("model", "other model", "m"),
-    Option("skip", "skip", "s"),
-    Option("stop", "stop", "x"),
-)
+SEED = "opening"
+"""The key of a pipeline that `--seed TEXT` sets."""
 
 
 def validate(pipeline: dict[str, Any], source: str) -> dict[str, Any]:
@@ -41,309 +21,29 @@ def validate(pipeline: dict[str, Any], source: str) -> dict[str, Any]:
 
 
 async def check(data: dict[str, Any]) -> None:
-    await seats.check(spec.Duel.model_validate(data))
+    await seats.check(Spec.model_validate(data))
 
 
 def create(host: Host) -> Duel:
-    return Duel(host)
+    return Duel(host, Spec.model_validate(host.spec))
 
 
-class Duel:
-    """One duel being played: the loop of its turns."""
+class Duel(Conversation):
+    """One duel being played."""
 
-    def __init__(self, host: Host) -> None:
-        self.host = host
-        self.spec = spec.Duel.model_validate(host.spec)
-        self.table = Table(host.run.n)
-        self.lock = asyncio.Lock()
-        """Held while a turn begins and while a command changes what the next one will be."""
-        self.seating = Seating(f"{host.run.title} ({host.run.id})", self._on_memory_wait)
-        self._orders = Orders(host, self.seating, self.table)
-        self._steering = Steering(self)
-        self._turn: asyncio.Task[None] | None = None
-        self._cut_by = ""
-        self._memory: asyncio.Task[None] | None = None
-
-    async def play(self) -> Outcome:
-        await self.host.commit(self._prepare)
-        while True:
-            outcome = await self._over()
-            if outcome:
-                return outcome
-            await self.host.gate.passage()
-            outcome = await self._one_turn()
-            if outcome:
-                return outcome
-
-    async def command(self, command: Command) -> None:
-        await self._steering.obey(command)
-
-    async def close(self) -> None:
-        await self.seating.close()
-
-    # -- what commands change
-
-    @property
-    def speaking(self) -> bool:
-        """Whether a model's turn is in progress."""
-        return self._turn is not None and not self._turn.done() and not self.next_seat().human
-
-    def cut(self, why: str) -> None:
-        """End the turn in progress; the loop goes on with the next one, or with this one again."""
-        if self._turn and not self._turn.done():
-            self._cut_by = why
-            self._turn.cancel()
-
-    async def cut_and_wait(self, why: str) -> None:
-        """`cut`, and return once the turn's end is recorded."""
-        turn = self._turn
-        self.cut(why)
-        if turn:
-            await asyncio.wait({turn})
+    spec: Spec
 
     def next_seat(self) -> Seat:
         last = self.table.last_seat
         return self.spec.other(last) if last else self.spec.seat(self.spec.starter)
 
-    def skip_next(self, db: sqlite3.Connection) -> None:
-        """The next seat says nothing in its turn."""
-        self.table.load(db)
-        seat = self.next_seat()
-        row = turns.open_turn(db, self.host.run.n, self.table.seq + 1, seat.name, seat.persona, seat.model)
-        turns.skip(db, self.host.run.n, row, self.table.head)
-        self._count_turns(db, 1)
+    def opening(self) -> tuple[str, str] | None:
+        return (self.spec.other(self.spec.starter).name, self.spec.opening) if self.spec.opening else None
 
-    def redo_last(self, db: sqlite3.Connection) -> None:
-        """Take the last turn back, so that it comes again. Raises Refused."""
-        last = turns.get(db, self.host.run.n, self.table.seq)
-        if last is None or last.n not in self.table.own:
-            raise Refused("there is no turn of this run to redo yet")
-        if last.state is State.SKIPPED:
-            raise Refused("the last turn was skipped; say something, or let the next seat speak")
-        if last.stop == "opening":
-            raise Refused("the opening comes from the pipeline; edit it to change what it says")
-        turns.replace(db, self.host.run.n, last.n, "retry")
-        self._count_turns(db, -1)
-        self._orders.forget()
+    def validated(self, data: dict[str, Any], source: str) -> Spec:
+        return spec.validate(data, source)
 
-    def changed(self, new: spec.Duel | None = None) -> None:
-        """A seat or what was said is no longer the same."""
-        self.spec = new or self.spec
-        self._orders.forget()
-
-    # -- the loop
-
-    def _prepare(self, db: sqlite3.Connection) -> None:
-        """Set the limits, and say the opening."""
-        run = runs.get(db, self.host.run.n)
-        self.table.load(db, past=self.host.continued)
-        fresh = not allowances.of_run(db, run.n)
-        for unit, cap in self.spec.limits.caps().items():
-            node = allowances.set_cap(db, run.n, unit, cap)
-            if fresh and unit == "turns" and run.turns:
-                allowances.spend(db, node, run.turns)
-        if self.table.seq == 0 and self.spec.opening:
-            turns.say(db, run.n, 1, self.spec.other(self.spec.starter).name, self.spec.opening, "opening")
-            self._finished(db)
-
-    async def _over(self) -> Outcome | None:
-        """Why no further turn follows, if so."""
-        if self.table.ended:
-            word, who = self.table.ended
-            return Outcome(Status.FINISHED, word, f"{who} said /{word}")
-        rule = self.spec.repetition
-        if rule.then == "ignore" or not self.table.fresh:
-            return None
-        looping, share = repetition.looping(self.table.spoken, rule.threshold, rule.turns)
-        if not looping:
-            return None
-        told = {"measure": "trigrams", "value": round(share, 3), "threshold": rule.threshold, "turns": rule.turns}
-        await self._tell(Kind.REPETITION_FOUND, told)
-        self.table.fresh = False
-        if rule.then == "pause":
-            await self.host.pause("repetition")
-            return None
-        return Outcome(Status.FINISHED, "repetition", f"the last {rule.turns} turns repeat earlier ones")
-
-    async def _one_turn(self) -> Outcome | None:
-        self._cut_by = ""
-        self._turn = asyncio.create_task(self._take_turn(), name="turn")
-        try:
-            await self._turn
-        except asyncio.CancelledError:
-            await self._end_row(None, self._cut_by or "stop")
-            running = asyncio.current_task()
-            if running and running.cancelling():  # the run is being stopped, not only this turn
-                raise
-        except LimitReached as reached:
-            return await self._limit(reached.allowance)
-        except (ProviderError, ContextFullError, UsageError) as error:
-            return await self._after_fault(error)
-        finally:
-            self._turn = None
-            await self._has_memory()
-        return None
-
-    async def _take_turn(self) -> None:
-        async with self.lock:
-            seat, row, minutes = await self.host.commit(self._begin)
-        if seat and row is None:
-            await self.host.ask(
-                "text",
-                f"Your turn as {seat.name}",
-                subject=f"seat/{seat.name}",
-                effect=lambda db, text: self._speak_for(db, seat.name, text),
-            )
-        elif seat and row is not None:
-            await self._model_turn(seat, row, minutes)
-
-    def _begin(self, db: sqlite3.Connection) -> tuple[Seat | None, int | None, float | None]:
-        """Give what humans have said and open the next turn: its seat, its row (None for a human), minutes left.
-
-        No seat: the words that a human gave a seat were the turn, or a human ended the talk. Raises LimitReached.
-        """
-        self.table.load(db)
-        nodes = allowances.of_run(db, self.host.run.n)
-        for node in nodes.values():
-            if node.left is not None and node.left <= _NOTHING:
-                raise LimitReached(node)
-        words = notes.take_words(db, self.host.run.n)
-        notes.give(db, self.host.run.n, self.table.seq + 1, self.table.head)
-        self.table.load(db)
-        if words:
-            self._speak_for(db, *words)
-        if words or self.table.ended:
-            return None, None, None
-        seat = self.next_seat()
-        if seat.human:
-            return seat, None, None
-        if self.table.broken and not (
-            self.spec.partial == "continue" and self.seating.adapter(seat)[0].honours.prefill
-        ):
-            self.table.broken = None
-        row = turns.open_turn(
-            db,
-            self.host.run.n,
-            self.table.seq + 1,
-            seat.name,
-            seat.persona,
-            seat.model,
-            continues=self.table.broken or "",
-        )
-        return seat, row, nodes["minutes"].left
-
-    async def _model_turn(self, seat: Seat, row: int, minutes: float | None) -> None:
-        """One turn by the seat's model. Cut, failed or finished, its row ends here."""
-        speaker: Speaker | None = None
-        try:
-            order = await self._orders.write(self.spec, seat)
-            speaker = Speaker(self.host, order, row, self._has_memory, self._finished)
-            async with asyncio.timeout(minutes * 60 if minutes is not None else None):
-                await speaker.speak()
-        except TimeoutError:
-            await self._end_row(speaker, "limit:minutes")
-            await self.host.commit(self._spend_all_minutes)
-        except LimitReached:
-            await self._end_row(speaker, "limit")
-            raise
-        except asyncio.CancelledError:
-            await self._end_row(speaker, self._cut_by or "stop")
-            raise
-        except (ProviderError, ContextFullError, UsageError) as error:
-            await self._end_row(speaker, "error", str(error))
-            raise
-
-    async def _end_row(self, speaker: Speaker | None, why: str, error: str = "") -> None:
-        """Keep what a turn has said that will not be finished.
-
-        Which turn is live only the record knows: a cut may fall into the commit that opens or finishes one.
-        """
-        if speaker:
-            await speaker.settle(error or why)
-
-        def end(db: sqlite3.Connection) -> None:
-            live, run = turns.live(db, self.host.run.n), self.host.run.n
-            if live is None:
-                return
-            if error:
-                turns.fail(db, run, live.n, self.table.head, error)
-            elif why == "skip":
-                turns.skip(db, run, live.n, self.table.head)
-                self._count_turns(db, 1)
-            else:
-                turns.keep_partial(db, run, live.n, self.table.head, why)
-                self.table.load(db, anew=True)
-
-        await self.host.commit(end)
-
-    def _speak_for(self, db: sqlite3.Connection, seat: str, text: str) -> None:
-        self.table.load(db)
-        turns.say(db, self.host.run.n, self.table.seq + 1, seat, text, HUMAN)
-        self._finished(db)
-
-    def _finished(self, db: sqlite3.Connection) -> None:
-        """A turn was said: count it, and tell of the control words in it."""
-        self._count_turns(db, 1)
-        seat, text = self.table.spoken[-1]
-        for word in control_words.parse(text).words:
-            events.append(
-                db, self.host.run.n, Kind.CONTROL_WORD, f"turn/{self.table.seq}", {"seat": seat, "word": word}
-            )
-
-    def _count_turns(self, db: sqlite3.Connection, change: int) -> None:
-        allowances.spend(db, allowances.numbers(db, self.host.run.n)["turns"], change)
-        self.table.load(db)
-
-    def _spend_all_minutes(self, db: sqlite3.Connection) -> None:
-        node = allowances.of_run(db, self.host.run.n)["minutes"]
-        allowances.spend(db, node.n, max(node.left or 0.0, 0.0))
-
-    async def _limit(self, node: Allowance) -> Outcome:
-        await self._tell(Kind.LIMIT_REACHED, {"unit": node.unit, "cap": node.cap, "spent": round(node.spent, 6)})
-        return Outcome(Status.FINISHED, f"limit:{node.unit}", f"the limit of {_amount(node)} is reached")
-
-    async def _after_fault(self, error: Exception) -> Outcome | None:
-        """Retries have ended: ask what now, rather than die."""
-        seat = self.next_seat()
-        answer = await self.host.ask("choose", str(error), _AFTER_FAULT, subject=f"seat/{seat.name}", fallback="stop")
-        if answer == "model":
-            question = f"Which model for {seat.name}? Write it as PROVIDER/MODEL"
-            answer = "model=" + await self.host.ask("text", question, subject="model")
-        if answer.startswith("model="):
-            try:
-                await self._steering.change_seat(seat.name, {"model": answer.removeprefix("model=").strip()})
-            except UsageError as wrong:
-                return await self._after_fault(wrong)
-        elif answer == "skip":
-            await self.host.commit(self.skip_next)
-        elif answer == "stop":
-            return Outcome(Status.FAILED, "provider", str(error))
-        return None
-
-    async def _tell(self, kind: Kind, data: dict[str, Any]) -> None:
-        await self.host.commit(lambda db: events.append(db, self.host.run.n, kind, None, data))
-
-    # -- memory for local models
-
-    def _on_memory_wait(self, holders: list[Any]) -> None:
-        """Called by the local provider while it waits for memory that other runs hold."""
-        names = ", ".join(dict.fromkeys(holder.who for holder in holders)) or "other programs"
-        self._memory = self._memory or asyncio.get_running_loop().create_task(self._wait_for_memory(names))
-
-    async def _wait_for_memory(self, names: str) -> None:
-        async with self.host.waiting(f"memory held by {names}"):
-            await asyncio.Event().wait()
-
-    async def _has_memory(self) -> None:
-        """The model has answered: whatever memory it waited for, it has."""
-        if self._memory:
-            waited, self._memory = self._memory, None
-            waited.cancel()
-            await asyncio.wait({waited})
-
-
-def _amount(node: Allowance) -> str:
-    """The allowance in words: 1 turn, 15 minutes, $0.1."""
-    if node.unit == "cost":
-        return f"${node.cap:g}"
-    return f"{node.cap:g} {node.unit.removesuffix('s') if node.cap == 1 else node.unit}"
+    async def order(self, seat: Seat, prefill: str) -> Order:
+        frame = Dialogue.of(self.spec, seat)
+        slot = f"{self.host.run.id}/{seat.name}"
+        return await self.orders.write(self.spec, seat, frame, slot=slot, prefill=prefill)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +12,7 @@ from engine.talk.measures.layout import layout
 from engine.talk.measures.wording import Wording
 
 if TYPE_CHECKING:
-    from engine.talk.measures.meaning import Embedder
+    from engine.memory.embedder import Embedder
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +98,19 @@ class Health:
             self._meaning = Meaning(question, embedder)
 
     def measure(self, text: str) -> dict[str, float]:
-        """The values of the next turn, by name; a measure that the turn has no value of (no words) is left out."""
+        """The values of the next turn, by name; a measure that the turn has no value of (no words) is left out.
+
+        Blocks while the embedder works. Raises what that does (ProviderError); the turn is then not remembered.
+        """
+        meaning = self._meaning.measure(text) if self._meaning is not None else (None, None)
         novelty, repetition = self._wording.measure(text)
         values: dict[str, float | None] = {
             "novelty": novelty,
             "repetition": repetition,
             "structure": float(layout(text).total),
+            "novelty_meaning": meaning[0],
+            "drift": meaning[1],
         }
-        if self._meaning is not None:
-            values["novelty_meaning"], values["drift"] = self._meaning.measure(text)
         return {name: value for name, value in values.items() if value is not None and name in self.shown}
 
     @classmethod
@@ -161,7 +165,7 @@ class _Remembering:
         self.name = embedder.name
         self.dim = embedder.dim
 
-    def embed(self, texts: Any, /) -> Any:
+    def embed(self, texts: Sequence[str]) -> Any:
         (text,) = texts
         if text not in self._known:
             self._known[text] = self._embedder.embed([text])

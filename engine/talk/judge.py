@@ -135,7 +135,7 @@ def wilson(wins: float, count: int, z: float = 1.959964) -> tuple[float, float]:
     scale = 1 + z * z / count
     centre = (rate + z * z / (2 * count)) / scale
     half = z * math.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count)) / scale
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return min(rate, max(0.0, centre - half)), max(rate, min(1.0, centre + half))
 
 
 def sign_test(wins: int, losses: int) -> float:

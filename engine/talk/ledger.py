@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from engine.providers import prices, registry
 from engine.providers.protocol import Usage
 from engine.record import allowances, calls
 from engine.record.allowances import Allowance
-from engine.runs.host import Host
+from engine.runs.host import Host, outlast
 
 Recipe = Callable[[sqlite3.Connection], dict[str, Any]]
 """Records a request's content and gives it as numbers."""
@@ -63,9 +64,15 @@ class Ledger:
         return outcome
 
     async def spent(self, usage: Usage | None) -> Spent:
+        """What a call used, priced.
+
+        A cancellation that comes while the price is looked up is delivered at the caller's next wait: how a call ended
+        is recorded, however often its turn is cut.
+        """
         if usage is None:
             return Spent()
-        return Spent((usage.prompt, usage.answer, usage.thinking, usage.cached), await self._cost(usage))
+        cost = await outlast(asyncio.ensure_future(self._cost(usage)))
+        return Spent((usage.prompt, usage.answer, usage.thinking, usage.cached), cost)
 
     def end(
         self,

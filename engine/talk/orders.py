@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from engine.providers.protocol import Request
+from engine.providers import estimate
+from engine.providers.protocol import Message, Request
 from engine.record import content, events
 from engine.record.content import Said
 from engine.record.events import Kind
@@ -15,9 +17,9 @@ from engine.talk import summary, window
 from engine.talk.ledger import Ledger
 from engine.talk.seats import Seating
 from engine.talk.speaker import Order
-from engine.talk.spec import Duel, Seat
+from engine.talk.spec import Seat, Talk
 from engine.talk.table import Table
-from engine.talk.view import Cut, Frame, frame_body
+from engine.talk.view import Cut, Dialogue, Script, frame_body
 from engine.talk.window import ContextFullError
 
 _ANOTHER_DRAW = 1_000_003
@@ -38,32 +40,52 @@ class Orders:
         """A seat or the history is another one: what fitted before says nothing now."""
         self._dropped.clear()
 
-    async def write(self, duel: Duel, seat: Seat) -> Order:
-        """The order of the seat's next turn. Raises ContextFullError, ProviderError, UsageError."""
+    async def write(
+        self,
+        talk: Talk,
+        seat: Seat,
+        frame: Dialogue | Script,
+        *,
+        slot: str,
+        turn: int | None = None,
+        room: int = 0,
+        schema: dict[str, Any] | None = None,
+        prefill: str = "",
+    ) -> Order:
+        """The order of the seat's next turn, or of what it writes beside the talk.
+
+        `slot` names the prompt cache to use; `room` is how many tokens of the window stay free of the conversation,
+        so that seats who share a cache cut at the same place. Raises ContextFullError, ProviderError, UsageError.
+        """
         table, name = self._table, seat.model or ""
         adapter, model = self._seating.adapter(seat)
         options = self._seating.options(seat)
         seed = None
-        if duel.seed is not None and "seed" in adapter.honours.options and "seed" not in options:
-            seed = duel.seed + table.seq + 1 + _ANOTHER_DRAW * table.retries
+        if talk.seed is not None and "seed" in adapter.honours.options and "seed" not in options:
+            seed = talk.seed + table.seq + 1 + _ANOTHER_DRAW * table.retries
         sent = options if seed is None else {**options, "seed": seed}
-        frame, prefill, head = Frame.of(duel, seat), table.broken or "", table.head
-        slot = f"{self._host.run.id}/{seat.name}"
-        size = await self._seating.window(seat, options)
+        head = table.head
+        window_size = size = await self._seating.window(seat, options)
+        if size and isinstance(frame, Script):
+            own = int(options.get("max_tokens") or window.RESERVE) + estimate.size([Message("user", frame.task)])
+            size -= max(0, room - own)
 
         async def summarise(dropped: Sequence[Said], before: str) -> str:
-            return await self._summary(duel, seat, size, dropped, before)
+            return await self._summary(talk, seat, size, dropped, before)
 
         before = self._dropped.get(seat.name, 0)
-        forgotten = _forgotten(table.said, seat.name, await self._seating.memory(seat))
+        # A script is the whole conversation to whoever reads it, unless the seat itself says otherwise.
+        memory = await self._seating.memory(seat) if isinstance(frame, Dialogue) else seat.memory or None
+        forgotten = _forgotten(table.said, seat.name, memory)
+        bare = Request(model, [], sent, answer_schema=schema, prefill=prefill, slot=slot, turn=turn, seat=seat.name)
         fit = await window.fit(
             adapter,
             name,
-            Request(model, [], sent, prefill=prefill, slot=slot),
+            bare,
             frame,
             table.said[forgotten:],
             size,
-            "refuse" if forgotten else duel.context.strategy,
+            "refuse" if forgotten else talk.context.strategy,
             summarise,
             0 if forgotten else before,
         )
@@ -75,15 +97,15 @@ class Orders:
             if news:
                 told = {
                     "seat": seat.name,
-                    "strategy": "memory" if forgotten else duel.context.strategy,
+                    "strategy": "memory" if forgotten else talk.context.strategy,
                     "kept": cut.keep,
                     "dropped": cut.drop,
                     "tokens": fit.tokens,
-                    "window": size,
+                    "window": window_size,
                     "exact": fit.exact,
                 }
                 events.append(db, self._host.run.n, Kind.CONTEXT_CUT, None, told)
-            return _recipe(db, frame, head, options, cut, seed, prefill)
+            return _recipe(db, frame, head, options, cut, seed, prefill, schema)
 
         return Order(
             seat=seat.name,
@@ -92,23 +114,23 @@ class Orders:
             seq=table.seq + 1,
             adapter=adapter,
             place=self._seating.place(seat),
-            request=Request(model, fit.messages, sent, prefill=prefill, slot=slot),
+            request=replace(bare, messages=fit.messages),
             recipe=recipe,
-            ledger=Ledger(self._host, name, bool(duel.limits.cost)),
+            ledger=Ledger(self._host, name, bool(talk.limits.cost)),
             prompt_tokens=fit.tokens,
             head=head,
             whole_sentences=seat.ends_whole,
         )
 
-    async def _summary(self, duel: Duel, seat: Seat, size: int | None, dropped: Sequence[Said], before: str) -> str:
+    async def _summary(self, talk: Talk, seat: Seat, size: int | None, dropped: Sequence[Said], before: str) -> str:
         """A summary of dropped messages by the seat's own model; made once, found again after a restart."""
         key = tuple(message.n for message in dropped)
         if key not in self._summaries:
             found = await self._host.commit(lambda db: summary.find(db, self._host.run.n, key))
-            self._summaries[key] = found or await self._summarise(duel, seat, size, dropped, before)
+            self._summaries[key] = found or await self._summarise(talk, seat, size, dropped, before)
         return self._summaries[key]
 
-    async def _summarise(self, duel: Duel, seat: Seat, size: int | None, dropped: Sequence[Said], before: str) -> str:
+    async def _summarise(self, talk: Talk, seat: Seat, size: int | None, dropped: Sequence[Said], before: str) -> str:
         """One call, or one for each half where a call for all would not fit the model's window either."""
         adapter, model = self._seating.adapter(seat)
         asked = summary.request(model, self._host.run.id, self._seating.options(seat), dropped, before)
@@ -119,9 +141,9 @@ class Orders:
                     f"a message of {len(dropped[0].text)} characters is too long for {seat.model} to summarise;"
                     " choose a model with a larger window, or context.strategy: drop-oldest"
                 )
-            before = await self._summary(duel, seat, size, dropped[:half], before)
-            return await self._summary(duel, seat, size, dropped[half:], before)
-        ledger = Ledger(self._host, seat.model or "", bool(duel.limits.cost))
+            before = await self._summary(talk, seat, size, dropped[:half], before)
+            return await self._summary(talk, seat, size, dropped[half:], before)
+        ledger = Ledger(self._host, seat.model or "", bool(talk.limits.cost))
         numbers = [message.n for message in dropped]
         return await summary.summarise(
             self._host, ledger, adapter, self._seating.place(seat), seat.name, asked, numbers
@@ -130,12 +152,13 @@ class Orders:
 
 def _recipe(
     db: sqlite3.Connection,
-    frame: Frame,
+    frame: Dialogue | Script,
     head: int | None,
     options: dict[str, Any],
     cut: Cut,
     seed: int | None,
     prefill: str,
+    schema: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """The request as numbers of recorded content: `engine.talk.view.rebuild` makes it whole again."""
     recipe: dict[str, Any] = {
@@ -149,6 +172,8 @@ def _recipe(
         recipe["cut"] = [cut.keep, cut.drop]
     if cut.summary:
         recipe["summary"] = content.put_body(db, cut.summary)
+    if schema:
+        recipe["schema"] = content.put_json(db, schema)
     if prefill:
         recipe["prefill"] = content.put_body(db, prefill)
     return recipe

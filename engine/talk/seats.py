@@ -10,7 +10,7 @@ from engine.providers import prices, registry
 from engine.providers.endpoint import Endpoint
 from engine.providers.protocol import OPTIONS, Adapter, Model, ProviderError, Usage
 from engine.settings.errors import UsageError, nearest
-from engine.talk.spec import Duel, Seat
+from engine.talk.spec import Seat, Talk
 
 _WHOLE = frozenset({"top_k", "max_tokens", "seed", "num_ctx", "dry_allowed_length"})
 PATIENCE = 5.0
@@ -45,13 +45,15 @@ class Seating:
         return self._places[name]
 
     def options(self, seat: Seat) -> dict[str, Any]:
-        """All options of the seat's requests: provider below persona below seat. Raises UsageError, ProviderError.
+        """All options of the seat's requests: provider below the role's wishes, persona and seat on top.
 
+        Raises UsageError, ProviderError.
         None takes back what stands below; of an option that the provider lacks, nothing is left.
         """
         adapter, model = self.adapter(seat)
         guest = seat.guest.options if seat.guest else {}
-        merged = {**adapter.defaults(model), **guest, **seat.options}
+        wishes = {key: value for key, value in seat.wishes.items() if key in adapter.honours.options}
+        merged = {**adapter.defaults(model), **wishes, **guest, **seat.options}
         return {key: value for key, value in merged.items() if value is not None or key in adapter.honours.options}
 
     async def window(self, seat: Seat, options: dict[str, Any]) -> int | None:
@@ -78,17 +80,17 @@ class Seating:
         await asyncio.gather(*(adapter.close() for adapter in self._adapters.values()))
 
 
-async def check(duel: Duel) -> None:
+async def check(talk: Talk) -> None:
     """Whether every seat's options are understood and its key, server and model are there. Raises UsageError."""
     prices.table()  # a fault in prices.yml is told before anything is spent
     seating = Seating()
     try:
-        for seat in duel.seats:
+        for seat in talk.seats:
             check_options(seating, seat)
         async with asyncio.timeout(PATIENCE + 1):
-            await asyncio.gather(*(_check_model(seating, duel, seat) for seat in duel.seats))
+            await asyncio.gather(*(_check_model(seating, talk, seat) for seat in talk.seats))
     except TimeoutError:
-        names = ", ".join(dict.fromkeys(seat.model or "" for seat in duel.seats))
+        names = ", ".join(dict.fromkeys(seat.model or "" for seat in talk.seats))
         raise UsageError(f"no answer within {PATIENCE:.0f} s from {names}; is the server up?") from None
     finally:
         await seating.close()
@@ -130,11 +132,11 @@ def _kind(key: str, value: Any) -> str:
     return "a whole number" + (" from 1 up" if key == "max_tokens" else "") if whole else "a number"
 
 
-async def _check_model(seating: Seating, duel: Duel, seat: Seat) -> None:
+async def _check_model(seating: Seating, talk: Talk, seat: Seat) -> None:
     if seat.human or not seat.model:
         return
     adapter, model = seating.adapter(seat)
-    if duel.limits.cost and await prices.cost(*registry.split(seat.model), Usage(1, 1)) is None:
+    if talk.limits.cost and await prices.cost(*registry.split(seat.model), Usage(1, 1)) is None:
         raise UsageError(
             f"seat {seat.name}: limits.cost needs the price of {seat.model}; add it to prices.yml, or use limits.tokens"
         )

@@ -31,6 +31,18 @@ def trim_to_sentence(text: str) -> str:
     return text[: chosen[-1]] if chosen else text
 
 
+def split(text: str) -> list[str]:
+    """The sentences and lines of a text, each as it stands there; what follows the last end is one too."""
+    found = []
+    for line in text.splitlines():
+        start = 0
+        for end in [*(end for end in _ends(line) if not _continues(line, end)), len(line)]:
+            if piece := line[start:end].strip():
+                found.append(piece)
+            start = end
+    return found
+
+
 def _ends(text: str) -> Iterator[int]:
     for found in _END.finditer(text):
         if found.start() and not (found.group()[0] == "." and _is_abbreviation(text, found.start())):

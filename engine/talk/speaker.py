@@ -35,6 +35,29 @@ FLUSH = 0.05
 """Seconds that streamed text waits for its commit at most."""
 
 
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """What becomes of an answer: its words, what was taken off them and why, what is wrong with them."""
+
+    text: str
+    taken: str = ""
+    why: str = ""
+    fault: str = ""
+    passed: str = ""
+    """A fault that is let pass."""
+
+
+Editor = Callable[[str], Edited]
+
+
+def unedited(text: str) -> Edited:
+    return Edited(text)
+
+
+class Malformed(Exception):
+    """An answer came that is not what the seat was told to give: the fault, in words that tell a model what to mend."""
+
+
 @dataclass(slots=True)
 class Order:
     """What a turn is to be: who speaks, with which request, and how the request is recorded."""
@@ -52,6 +75,7 @@ class Order:
     prompt_tokens: int
     head: int | None
     whole_sentences: bool
+    edit: Editor = unedited
 
 
 class Speaker:
@@ -87,7 +111,8 @@ class Speaker:
     async def speak(self) -> str:
         """Stream the answer and finish the turn; returns its text.
 
-        Raises ProviderError once retries have ended, LimitReached before a call that no allowance has room for.
+        Raises ProviderError once retries have ended, Malformed where the order's editor finds fault, LimitReached
+        before a call that no allowance has room for.
         Cancelled, it leaves the row live with everything received committed: `settle` then closes the call.
         """
         order = self._order
@@ -244,12 +269,22 @@ class Speaker:
         order, run, row, call = self._order, self._host.run.n, self.row, self._call
         spent = await order.ledger.spent(self._usage)
         self._release()
-        last = self._piece()
         text, thinking = "".join(self._text).strip(), "".join(self._thought).strip()
         if stop is StopReason.LENGTH and order.whole_sentences:
             text = sentences.trim_to_sentence(text)
+        edited = order.edit(text)
+        if edited.fault:
+            await self._flush()
+            raise Malformed(edited.fault)
+        text, last = edited.text, self._piece()
 
         def write(db: sqlite3.Connection) -> None:
+            if edited.taken:
+                data = {"seat": order.seat, "why": edited.why, "taken": edited.taken}
+                events.append(db, run, Kind.ANSWER_TRIMMED, f"turn/{order.seq}", data)
+            if edited.passed:
+                told = {"seq": order.seq, "seat": order.seat, "fault": edited.passed}
+                events.append(db, run, Kind.ANSWER_FAULTY, f"turn/{order.seq}", told)
             message = turns.finish(db, run, row, order.head, text, thinking, stop, last=last)
             order.ledger.end(db, call, spent, answer=message, first=self._first, stop=stop)
             self._spend_time(db)
@@ -259,8 +294,7 @@ class Speaker:
         return text
 
     def _spend_time(self, db: sqlite3.Connection) -> None:
-        node = allowances.numbers(db, self._host.run.n)["minutes"]
-        allowances.spend(db, node, (time.monotonic() - self._came) / 60)
+        allowances.use(db, self._host.run.n, "minutes", (time.monotonic() - self._came) / 60)
 
     async def _note(self, kind: Kind, data: dict[str, Any]) -> None:
         run, seq = self._host.run.n, self._order.seq

@@ -1,4 +1,7 @@
-"""The pipeline of a duel, checked: two seats, how they begin, what limits them. Every key here is read somewhere."""
+"""The pipeline of a conversation, checked: who sits at the table, what limits it. Every key here is read somewhere.
+
+What any conversation has is `Talk`; a duel's own keys are in `Duel`, a loop's in `engine.talk.loop_spec`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import random
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +20,7 @@ from engine.talk.personas import Persona
 from engine.talk.rules import Rules
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, str_strip_whitespace=True)
+_Talk = TypeVar("_Talk", bound="Talk")
 _NAME = 32
 """Characters a seat's name may have."""
 
@@ -59,6 +63,11 @@ class Seat(BaseModel):
     guest: Guest | None = None
 
     @property
+    def wishes(self) -> dict[str, Any]:
+        """Sampling options sent where the seat's provider honours them, below all others but the model's own."""
+        return {}
+
+    @property
     def is_local(self) -> bool:
         return (self.model or "").startswith("local/")
 
@@ -97,26 +106,22 @@ class Repetition(BaseModel):
     then: Literal["end", "pause", "ignore"] = "end"
 
 
-class Duel(BaseModel):
-    """Two seats and the rules of their talk."""
+class Talk(BaseModel):
+    """What every conversation has."""
 
     model_config = _STRICT
-    kind: Literal["duel"]
+    kind: str
     title: str = Field("", max_length=200)
-    seats: list[Seat] = Field(min_length=2, max_length=2)
-    opening: str | None = Field(None, min_length=1)
-    """The first words, said by the seat that does not start; the starter answers them."""
-    starter: str = "random"
-    """The seat that answers first; `random` is drawn with `seed`."""
-    start: str = Field("/start", min_length=1)
-    rules: Rules = "control"
+    seats: Sequence[Seat]
     limits: Limits = Limits()
     context: Context = Context()
     repetition: Repetition = Repetition()
     partial: Literal["redo", "continue"] = "redo"
     seed: int | None = Field(None, ge=0)
-    """Makes the draw of the starter and, where the provider honours it, the sampling repeatable."""
+    """Makes draws and, where the provider honours it, the sampling repeatable."""
     answers: Literal["ask", "default", "fail"] = "ask"
+    deadline: float | None = Field(None, gt=0, strict=False)
+    """Minutes after which an ask that has a default takes it."""
 
     def seat(self, name: str) -> Seat:
         """The seat of that name, in any case. Raises UsageError."""
@@ -125,6 +130,19 @@ class Duel(BaseModel):
                 return seat
         raise UsageError(f"no seat is called {name!r}; {nearest(name, [seat.name for seat in self.seats])}")
 
+
+class Duel(Talk):
+    """Two seats and the rules of their talk."""
+
+    kind: Literal["duel"]
+    seats: list[Seat] = Field(min_length=2, max_length=2)
+    opening: str | None = Field(None, min_length=1)
+    """The first words, said by the seat that does not start; the starter answers them."""
+    starter: str = "random"
+    """The seat that answers first; `random` is drawn with `seed`."""
+    start: str = Field("/start", min_length=1)
+    rules: Rules = "control"
+
     def other(self, name: str) -> Seat:
         return self.seats[1] if self.seats[0].name == name else self.seats[0]
 
@@ -132,28 +150,28 @@ class Duel(BaseModel):
 HUMAN = "you"
 """The author of notes, and so no name for a seat."""
 
-_MODELS: dict[str, type[BaseModel]] = {
-    "seats": Seat,
-    "limits": Limits,
-    "context": Context,
-    "repetition": Repetition,
-    "guest": Guest,
-}
+
+def parse(model: type[_Talk], pipeline: dict[str, Any], source: str) -> _Talk:
+    """A pipeline over the defaults of talk.yml, as a `model`. Raises UsageError naming file and key."""
+    of_duels = Duel.model_fields.keys() - model.model_fields.keys()
+    defaults = {key: value for key, value in layers.load("talk").items() if key not in of_duels}
+    try:
+        return model.model_validate(layers.merge(defaults, pipeline))
+    except ValidationError as error:
+        path = error.errors(include_url=False)[0]["loc"]
+        raise UsageError(f"{_blamed(path, pipeline, source)}: {_line(error, model)}") from None
 
 
 def validate(pipeline: dict[str, Any], source: str) -> Duel:
-    """The complete spec of a pipeline, personas resolved. Raises UsageError naming file and key."""
-    try:
-        duel = Duel.model_validate(layers.merge(layers.load("talk"), pipeline))
-    except ValidationError as error:
-        path = error.errors(include_url=False)[0]["loc"]
-        raise UsageError(f"{_blamed(path, pipeline, source)}: {_line(error)}") from None
+    """The complete spec of a duel, personas resolved. Raises UsageError naming file and key."""
+    duel = parse(Duel, pipeline, source)
     for number, seat in enumerate(duel.seats):
         try:
-            _complete(duel, seat)
+            invite(seat, duel.rules)
+            complete(seat, seat.guest.name if seat.guest else "")
         except UsageError as error:
             raise UsageError(f"{source}: seats.{number}.{error}") from None
-    _tell_apart(duel)
+    tell_apart(duel.seats)
     if duel.starter != "random":
         try:
             duel.starter = _named(duel, duel.starter).name
@@ -165,21 +183,26 @@ def validate(pipeline: dict[str, Any], source: str) -> Duel:
     return duel
 
 
-def _complete(duel: Duel, seat: Seat) -> None:
-    """Fill in what the seat's persona says. Raises UsageError beginning with the key."""
+def invite(seat: Seat, table_rules: str) -> None:
+    """Give the seat the persona that it names. Raises UsageError beginning with the key."""
     if seat.guest is None or seat.guest.slug != seat.persona:
         try:
             persona = personas.find(seat.persona)
-            prompt = rules.system_prompt(persona, duel.rules)
+            prompt = rules.system_prompt(persona, table_rules)
         except UsageError as error:
             raise UsageError(f"persona: {error}") from None
         seat.guest = _guest(persona, seat.persona, prompt)
-    seat.model = seat.model or seat.guest.model
-    seat.name = seat.name or seat.guest.name[:_NAME].strip()
+
+
+def complete(seat: Seat, called: str) -> None:
+    """Fill in the seat's name and model. Raises UsageError beginning with the key."""
+    seat.model = seat.model or (seat.guest.model if seat.guest else None)
+    seat.name = seat.name or called[:_NAME].strip()
     if seat.name.casefold() == HUMAN:
-        raise UsageError(f"name: {seat.name!r} is what you are called when you speak to both; choose another")
+        raise UsageError(f"name: {seat.name!r} is what you are called when you speak to everyone; choose another")
     if not seat.model and not seat.human:
-        raise UsageError(f"model: missing, and the persona {seat.persona} prefers none; add model: PROVIDER/MODEL")
+        prefers = f", and the persona {seat.persona} prefers none" if seat.persona else ""
+        raise UsageError(f"model: missing{prefers}; add model: PROVIDER/MODEL")
     provider, _, model = (seat.model or "").partition("/")
     if model and provider in ("local", "scripted") and Path(model).is_file():
         seat.model = f"{provider}/{Path(model).absolute()}"  # a host has no working directory of the user's
@@ -198,12 +221,14 @@ def _guest(persona: Persona, slug: str, prompt: str) -> Guest:
     )
 
 
-def _tell_apart(duel: Duel) -> None:
-    """Two seats of one name get numbers."""
-    first, second = duel.seats
-    if first.name.casefold() == second.name.casefold():
-        name = first.name[: _NAME - 2].strip()
-        first.name, second.name = f"{name} 1", f"{name} 2"
+def tell_apart(seats: Sequence[Seat]) -> None:
+    """Seats of one name get numbers."""
+    names = [seat.name.casefold() for seat in seats]
+    for seat, name in zip(seats, names, strict=True):
+        if names.count(name) > 1:
+            taken = [other.name for other in seats]
+            stem = seat.name[: _NAME - 3].strip()
+            seat.name = next(f"{stem} {number}" for number in range(1, 99) if f"{stem} {number}" not in taken)
 
 
 def _named(duel: Duel, name: str) -> Seat:
@@ -226,19 +251,37 @@ def _blamed(path: Sequence[str | int], pipeline: dict[str, Any], source: str) ->
     return source
 
 
-def _line(error: ValidationError) -> str:
+def _line(error: ValidationError, model: type[BaseModel]) -> str:
     """The first fault in one line: the key, what is wrong, what was meant."""
     first = error.errors(include_url=False)[0]
     path = [str(part) for part in first["loc"]]
     spot = ".".join(path)
     if first["type"] == "extra_forbidden":
-        parents = [part for part in path[:-1] if not part.isdigit()]
-        known = (_MODELS[parents[-1]] if parents else Duel).model_fields
-        return f"{spot}: unknown key; {nearest(path[-1], known)}"
+        return f"{spot}: unknown key; {nearest(path[-1], _model_at(model, path[:-1]).model_fields)}"
     if first["type"] == "missing":
         return f"{spot}: missing"
     if first["type"] in ("too_short", "too_long") and path == ["seats"]:
-        return f"seats: a duel has two seats, not {len(first['input'])}"
+        kind = model.model_fields["kind"]
+        wanted = "a duel has two seats" if model is Duel else f"a {get_args(kind.annotation)[0]} has more seats"
+        return f"seats: {wanted}, not {len(first['input'])}"
     if first["type"] == "model_type":
         return f"{spot}: must be `key: value` pairs, not {reprlib.repr(first['input'])}"
+    if first["type"] == "value_error":
+        return f"{spot}: {first['msg'].removeprefix('Value error, ')}"
     return f"{spot}: {first['msg']}, got {reprlib.repr(first['input'])}"
+
+
+def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:
+    """The model of the mapping that `path` leads to."""
+    for key in path:
+        field = model.model_fields.get(key)
+        inner = [kind for kind in _classes(field.annotation if field else None) if issubclass(kind, BaseModel)]
+        model = inner[0] if inner else model
+    return model
+
+
+def _classes(annotation: Any) -> list[type]:
+    """The classes that a type is made of: `list[Seat]` and `Seat | None` of Seat."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _classes(part)]

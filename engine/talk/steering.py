@@ -1,4 +1,4 @@
-"""What humans may do to a duel while it runs: each command in the transaction of its effect."""
+"""What humans may do to a conversation while it runs: each command in the transaction of its effect."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from engine.runs import edits
 from engine.runs.host import Refused
 from engine.settings import layers
 from engine.settings.errors import UsageError
-from engine.talk import control_words, seats, spec
+from engine.talk import control_words, seats
 from engine.talk.control_words import Word
 from engine.talk.spec import HUMAN
 
 if TYPE_CHECKING:
-    from engine.talk.duel import Duel
+    from engine.talk.conversation import Conversation
 
 _SEAT_KEYS = frozenset({"model", "persona", "options", "human", "window", "memory", "examples", "whole_sentences"})
 
 
 class Steering:
-    """The commands of one duel. Raises `Refused` or UsageError where one cannot be done now."""
+    """The commands of one conversation. Raises `Refused` or UsageError where one cannot be done now."""
 
-    def __init__(self, duel: Duel) -> None:
-        self._duel = duel
-        self._host = duel.host
-        self._n = duel.host.run.n
+    def __init__(self, talk: Conversation) -> None:
+        self._talk = talk
+        self._host = talk.host
+        self._n = talk.host.run.n
 
     async def obey(self, command: Command) -> None:
-        duel = self._duel
+        talk = self._talk
         match command.verb:
             case "step" if self._host.gate.closed:
                 await self._take(command)
@@ -54,21 +54,21 @@ class Steering:
             case "take" | "release":
                 await self._hand_over(command)
             case _:
-                raise Refused(f"a {duel.spec.kind} knows no {command.verb}")
+                raise Refused(f"a {talk.spec.kind} knows no {command.verb}")
 
     async def change_seat(self, name: str, changes: dict[str, Any], command: Command | None = None) -> None:
         """Change a seat from its next turn on. Raises UsageError."""
-        duel = self._duel
-        seat = duel.spec.seat(name)
-        number = duel.spec.seats.index(seat)
+        talk = self._talk
+        seat = talk.spec.seat(name)
+        number = talk.spec.seats.index(seat)
         data = layers.copy(self._host.spec)
         for key, value in changes.items():
             if key.split(".")[0] not in _SEAT_KEYS:
                 raise UsageError(f"{key}: a seat has no such key; known: {', '.join(sorted(_SEAT_KEYS))}")
             layers.put(data, f"seats.{number}.{key}", value, f"seat {seat.name}")
-        new = spec.validate(data, f"seat {seat.name}")
+        new = talk.validated(data, f"seat {seat.name}")
         if changes.keys() != {"human"}:
-            seats.check_options(duel.seating, new.seats[number])
+            seats.check_options(talk.seating, new.seats[number])
 
         def write(db: sqlite3.Connection) -> None:
             if command:
@@ -77,7 +77,7 @@ class Steering:
             events.append(db, self._n, Kind.SEAT_CHANGED, f"seat/{seat.name}", told)
 
         await self._host.change_spec(new.model_dump(mode="json"), {f"seats.{number}": changes}, write)
-        duel.changed(new)
+        talk.changed(new)
 
     async def _take(self, command: Command, effect: Callable[[sqlite3.Connection], object] | None = None) -> None:
         def write(db: sqlite3.Connection) -> None:
@@ -87,17 +87,17 @@ class Steering:
         await self._host.commit(write)
 
     def _queue(self, db: sqlite3.Connection, text: str, who: str) -> None:
-        notes.queue(db, self._n, self._duel.table.seq + 1, HUMAN, text, who)
+        notes.queue(db, self._n, self._talk.table.seq + 1, HUMAN, text, who)
 
     async def _say(self, command: Command) -> None:
         text, name = command.args["text"], command.args.get("seat")
         if name:
-            seat = self._duel.spec.seat(name)
+            seat = self._talk.spec.seat(name)
             await self._take(command, lambda db: self._words_for(db, seat.name, text, command.who))
         else:
             await self._take(command, lambda db: self._queue(db, text, command.who))
         if command.args.get("now") or control_words.parse(text).has(Word.STOP):
-            self._duel.cut("say")
+            self._talk.cut("say")
 
     def _words_for(self, db: sqlite3.Connection, seat: str, text: str, who: str) -> None:
         """Answer the seat's ask where it waits for a human, else keep the words for its next chance."""
@@ -105,32 +105,32 @@ class Steering:
             if ask.kind == "text" and ask.subject == f"seat/{seat}":
                 asks.answer(db, ask.n, text, who)
                 return
-        notes.queue_words(db, self._n, self._duel.table.seq + 1, seat, text, who)
+        notes.queue_words(db, self._n, self._talk.table.seq + 1, seat, text, who)
 
     async def _skip(self, command: Command) -> None:
         if await self._answers_fault(command):
             return
-        async with self._duel.lock:
-            if self._duel.speaking:
+        async with self._talk.lock:
+            if self._talk.speaking:
                 await self._take(command)
             else:
-                await self._take(command, self._duel.skip_next)
-            self._duel.cut("skip")
+                await self._take(command, self._talk.skip_next)
+            self._talk.cut("skip")
 
     async def _retry(self, command: Command) -> None:
         if await self._answers_fault(command):
             return
-        duel = self._duel
-        async with duel.lock:
-            if duel.speaking:
-                last = duel.table.seq
+        talk = self._talk
+        async with talk.lock:
+            if talk.speaking:
+                last = talk.table.seq
                 await self._take(command)
-                await duel.cut_and_wait("retry")
-                if duel.table.seq > last:  # it was finished before it could be cut
-                    await self._host.commit(duel.redo_last)
+                await talk.cut_and_wait("retry")
+                if talk.table.seq > last:  # it was finished before it could be cut
+                    await self._host.commit(talk.redo_last)
             else:
-                await self._take(command, duel.redo_last)
-                duel.cut("retry")
+                await self._take(command, talk.redo_last)
+                talk.cut("retry")
 
     async def _answers_fault(self, command: Command) -> bool:
         """A skip or retry while the run asks what to do after a fault is the answer."""
@@ -146,24 +146,24 @@ class Steering:
         return await self._host.commit(answer)
 
     async def _edit(self, command: Command) -> None:
-        duel, seq, text = self._duel, command.args["turn"], command.args["text"]
-        async with duel.lock:
-            if seq != duel.table.seq:
+        talk, seq, text = self._talk, command.args["turn"], command.args["text"]
+        async with talk.lock:
+            if seq != talk.table.seq:
                 raise Refused(f"turn {seq} is no longer the last; edit it again to fork there")
-            await duel.cut_and_wait("edit")
+            await talk.cut_and_wait("edit")
 
             def edit(db: sqlite3.Connection) -> None:
-                if seq != duel.table.seq:
+                if seq != talk.table.seq:
                     raise Refused(f"turn {seq} is no longer the last; edit it again to fork there")
                 edits.rewrite(db, runs.get(db, self._n), seq, text)
-                duel.table.load(db)
+                talk.table.load(db)
 
             await self._take(command, edit)
-            duel.changed()
+            talk.changed()
 
     async def _hand_over(self, command: Command) -> None:
         taken = command.verb == "take"
-        seat = self._duel.spec.seat(command.args["seat"])
+        seat = self._talk.spec.seat(command.args["seat"])
         if seat.human == taken:
             raise Refused(f"{seat.name} is {'yours already' if taken else 'not taken'}")
         if not taken and not seat.model:
@@ -172,5 +172,5 @@ class Steering:
         kind = Kind.SEAT_TAKEN if taken else Kind.SEAT_RELEASED
         told = {"seat": seat.name, "who": command.who}
         await self._host.commit(lambda db: events.append(db, self._n, kind, f"seat/{seat.name}", told))
-        if self._duel.next_seat().name == seat.name:
-            self._duel.cut(command.verb)
+        if self._talk.next_seat().name == seat.name:
+            self._talk.cut(command.verb)

@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from contextlib import aclosing
 from typing import Any
 
-from engine.providers import retry
 from engine.providers.endpoint import Endpoint
-from engine.providers.protocol import Adapter, Message, Request, Text, Usage
-from engine.record import content
+from engine.providers.protocol import Adapter, Message, Request
 from engine.record.content import Said
 from engine.runs.host import Host
-from engine.talk import control_words
-from engine.talk.ledger import Ledger, LimitReached
+from engine.talk import answers, control_words
+from engine.talk.ledger import Ledger
 
 PURPOSE = "summary"
 ANSWER = 200
@@ -55,40 +52,8 @@ async def summarise(
     host: Host, ledger: Ledger, adapter: Adapter, place: Endpoint, seat: str, asked: Request, dropped: Sequence[int]
 ) -> str:
     """The answer to `asked`, each attempt a row of the record. Raises ProviderError, LimitReached."""
-    attempt, call, text, usage = 1, 0, "", None
-    prompt = (await adapter.count(asked)).tokens
-
-    def recipe(db: sqlite3.Connection) -> dict[str, Any]:
-        return {"dropped": list(dropped), "asked": content.put_body(db, asked.messages[-1].content)}
-
-    async def end(error: str | None) -> None:
-        spent, answer = await ledger.spent(usage), text.strip()
-
-        def write(db: sqlite3.Connection) -> None:
-            if error:
-                ledger.end(db, call, spent, error=error)
-            else:
-                ledger.end(db, call, spent, answer=content.put_message(db, None, PURPOSE, answer), stop="end")
-
-        await host.commit(write)
-
-    call = await ledger.begin(None, PURPOSE, seat, recipe, attempt, prompt, ANSWER)
-    try:
-        async with aclosing(retry.stream_with_retries(adapter, asked, retry.Policy.of(place), place)) as stream:
-            async for delta in stream:
-                match delta:
-                    case Text(piece):
-                        text += piece
-                    case Usage():
-                        usage = delta
-                    case retry.Retrying(attempt, _, error):
-                        await end(str(error))
-                        text, usage = "", None
-                        call = await ledger.begin(None, PURPOSE, seat, recipe, attempt, prompt, ANSWER)
-    except LimitReached:
-        raise
-    except BaseException as error:
-        await end(str(error) or "stopped")
-        raise
-    await end(None)
-    return text.strip()
+    recipe = answers.body_recipe(dropped=list(dropped), asked=asked.messages[-1].content)
+    tokens = (await adapter.count(asked)).tokens
+    return await answers.answer(
+        host, ledger, adapter, place, asked, purpose=PURPOSE, seat=seat, recipe=recipe, prompt_tokens=tokens
+    )

@@ -25,7 +25,12 @@ class Table:
         self.said: list[Said] = []
         self.spoken: list[tuple[str, str]] = []
         """(seat, text) of every finished turn."""
-        self.last_seat: str | None = None
+        self.rows: list[int] = []
+        """The row of every turn that counts, skipped ones included: turn `seq` is the one at `seq - 1`."""
+        self.spoke: list[str] = []
+        """The seat of each."""
+        self.texts: list[str | None] = []
+        """What each said, None where it was skipped."""
         self.ended: tuple[str, str] | None = None
         """The control word that ended the talk and who said it."""
         self.broken: str | None = None
@@ -38,6 +43,10 @@ class Table:
         """Whether a turn was finished since the last look."""
         self._farewell: str | None = None
 
+    @property
+    def last_seat(self) -> str | None:
+        return self.spoke[-1] if self.spoke else None
+
     def load(self, db: sqlite3.Connection, past: int = 0, anew: bool = False) -> None:
         """`anew` reads everything; up to the row `past` nobody has ended the talk."""
         if not anew and self._grow(db):
@@ -48,7 +57,8 @@ class Table:
         self.seq, self.head = run.turns, run.head
         self.said = content.chain(db, run.head)
         self.spoken = [(turn.seat, turn.text) for turn in counted if turn.state is State.FINISHED]
-        self.last_seat = counted[-1].seat if counted else None
+        self.rows, self.spoke = [turn.n for turn in counted], [turn.seat for turn in counted]
+        self.texts = [turn.text if turn.state is State.FINISHED else None for turn in counted]
         self.own = {row[0] for row in db.execute("SELECT n FROM turn WHERE run = ? AND role = 'turn'", (self._run,))}
         self.retries = sum(turn.seq == self.seq + 1 and _redone(turn) for turn in listed)
         last = listed[-1] if listed else None
@@ -78,7 +88,10 @@ class Table:
         turn, seat, text, thinking = row
         self.said.append(Said(head, self.head, seat, text, thinking or ""))
         self.spoken.append((seat, text))
-        self.seq, self.head, self.last_seat = seq, head, seat
+        self.rows.append(turn)
+        self.spoke.append(seat)
+        self.texts.append(text)
+        self.seq, self.head = seq, head
         self.own.add(turn)
         self.broken, self.retries, self.fresh = None, 0, True
         self._hear("turn", seat, text)

@@ -1,6 +1,9 @@
-"""What a seat sees of a conversation: its own turns as assistant, everyone else's as user, what was cut left out.
+"""What a seat sees of a conversation. A view is a function of recorded content alone, so that any past request can be
+rebuilt to the letter.
 
-A view is a function of recorded content alone, so that any past request can be rebuilt to the letter.
+`Dialogue` is the view of a duel: the seat's own turns as assistant, the other's as user. `Script` is that of a loop:
+one text that grows at its end, the same for every seat, and last of all what this seat is to do; a provider's prompt
+cache reads it once for all of them.
 """
 
 from __future__ import annotations
@@ -10,12 +13,12 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from engine.providers.protocol import Message, Role
 from engine.record import content
 from engine.record.content import Said
-from engine.talk import control_words
+from engine.talk import control_words, next_prompt
 from engine.talk.control_words import Word
 from engine.talk.spec import HUMAN, Duel, Seat
 
@@ -26,27 +29,19 @@ SILENCE = "…"
 _ENDING = "[The conversation is ending now. Say goodbye.]"
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What stays the same from request to request of one seat; stored once, by content."""
+GAP = "[…]"
+"""Stands in a script for messages that were cut."""
 
-    seat: str
-    other: str
-    system: str
-    examples: tuple[tuple[str, str], ...]
-    start: str
 
-    @classmethod
-    def of(cls, duel: Duel, seat: Seat) -> Frame:
-        assert seat.guest is not None
-        plain = duel.rules == "none"
-        other = duel.other(seat.name).name
-        start = control_words.parse(duel.start)
-        said = duel.start
-        if plain and start.has(Word.START):
-            said = start.text or control_words.spoken(Word.START, other)
-        examples = tuple((pair[0], pair[1]) for pair in seat.guest.examples) if seat.sends_examples else ()
-        return cls(seat.name, other, seat.guest.prompt, examples, said)
+class Frame(Protocol):
+    """What a view is made with besides the messages; stored by content."""
+
+    @property
+    def seat(self) -> str: ...
+
+    def messages(self, said: Sequence[Said], cut: Cut = ...) -> list[Message]:
+        """The messages of a request."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,43 +52,92 @@ class Cut:
     drop: int = 0
     summary: str = ""
 
+    def hides(self, index: int) -> bool:
+        return self.keep <= index < self.keep + self.drop
 
-def messages(frame: Frame, said: Sequence[Said], cut: Cut = Cut()) -> list[Message]:
-    """The messages of a request: system text, examples, then the conversation, roles alternating."""
-    talk: list[tuple[Role, str]] = []
-    speaker: Role | None = None
-    for index, message in enumerate(said):
-        role: Role = "user"
-        if cut.keep <= index < cut.keep + cut.drop:
-            if not cut.summary or index != cut.keep:
-                continue
-            text = SUMMARY.format(text=cut.summary)
-        elif message.author == frame.seat:
-            role, text = "assistant", _own(message.text)
-        else:
-            text = _heard(message.text, message.author == HUMAN, frame.other)
-        if role == speaker:  # several providers want the roles to alternate
-            talk[-1] = (role, f"{talk[-1][1]}\n\n{text}".strip())
-        else:
-            talk.append((role, text))
-        speaker = role
-    if not talk or talk[0][0] == "assistant":
-        talk.insert(0, ("user", frame.start))
-    if talk[-1][0] == "assistant":  # the other's turn was skipped
-        talk.append(("user", SILENCE))
-    found = [Message("system", frame.system)] if frame.system else []
-    for user, assistant in frame.examples:
-        found += [Message("user", user), Message("assistant", assistant)]
-    return found + [_message(role, text) for role, text in talk]
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """What stays the same from request to request of a duel's seat."""
+
+    seat: str
+    other: str
+    system: str
+    examples: tuple[tuple[str, str], ...]
+    start: str
+
+    @classmethod
+    def of(cls, duel: Duel, seat: Seat) -> Dialogue:
+        assert seat.guest is not None
+        plain = duel.rules == "none"
+        other = duel.other(seat.name).name
+        start = control_words.parse(duel.start)
+        said = duel.start
+        if plain and start.has(Word.START):
+            said = start.text or control_words.spoken(Word.START, other)
+        examples = tuple((pair[0], pair[1]) for pair in seat.guest.examples) if seat.sends_examples else ()
+        return cls(seat.name, other, seat.guest.prompt, examples, said)
+
+    def messages(self, said: Sequence[Said], cut: Cut = Cut()) -> list[Message]:
+        """System text, examples, then the conversation, roles alternating."""
+        talk: list[tuple[Role, str]] = []
+        speaker: Role | None = None
+        for index, message in enumerate(said):
+            role: Role = "user"
+            if cut.hides(index):
+                if not cut.summary or index != cut.keep:
+                    continue
+                text = SUMMARY.format(text=cut.summary)
+            elif message.author == self.seat:
+                role, text = "assistant", _own(message.text)
+            else:
+                text = _heard(message.text, message.author == HUMAN, self.other)
+            if role == speaker:  # several providers want the roles to alternate
+                talk[-1] = (role, f"{talk[-1][1]}\n\n{text}".strip())
+            else:
+                talk.append((role, text))
+            speaker = role
+        if not talk or talk[0][0] == "assistant":
+            talk.insert(0, ("user", self.start))
+        if talk[-1][0] == "assistant":  # the other's turn was skipped
+            talk.append(("user", SILENCE))
+        found = [Message("system", self.system)] if self.system else []
+        for user, assistant in self.examples:
+            found += [Message("user", user), Message("assistant", assistant)]
+        return found + [_message(role, text) for role, text in talk]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The view of a loop's seat: what was said so far as one text, and after it what the seat is to do now."""
+
+    seat: str
+    system: str
+    """The same for every seat."""
+    task: str
+    """What the seat is to do, sources included."""
+
+    def messages(self, said: Sequence[Said], cut: Cut = Cut()) -> list[Message]:
+        lines = []
+        for index, message in enumerate(said):
+            if not cut.hides(index):
+                lines.append(_line(message.author, message.text))
+            elif index == cut.keep:
+                lines.append(SUMMARY.format(text=cut.summary) if cut.summary else GAP)
+        return [Message("system", self.system), Message("user", "\n\n".join([*lines, self.task]))]
 
 
 def rebuild(db: sqlite3.Connection, request: dict[str, Any]) -> list[Message]:
     """The messages that a recorded call of a turn sent."""
-    frame = json.loads(content.body(db, request["frame"]))
-    frame["examples"] = tuple(tuple(pair) for pair in frame["examples"])
+    body = json.loads(content.body(db, request["frame"]))
     keep, drop = request.get("cut", (0, 0))
     summary = content.body(db, request["summary"]) if "summary" in request else ""
-    return messages(Frame(**frame), content.chain(db, request["head"]), Cut(keep, drop, summary))
+    frame: Frame
+    if "task" in body:
+        frame = Script(**body)
+    else:
+        frame = Dialogue(**{**body, "examples": tuple(tuple(pair) for pair in body["examples"])})
+    return frame.messages(content.chain(db, request["head"]), Cut(keep, drop, summary))
 
 
 def options(db: sqlite3.Connection, request: dict[str, Any]) -> dict[str, Any]:
@@ -102,11 +146,18 @@ def options(db: sqlite3.Connection, request: dict[str, Any]) -> dict[str, Any]:
     return found | ({"seed": request["seed"]} if "seed" in request else {})
 
 
-def frame_body(frame: Frame) -> dict[str, Any]:
+def frame_body(frame: Dialogue | Script) -> dict[str, Any]:
     return asdict(frame)
 
 
 _message = functools.lru_cache(maxsize=4096)(Message)
+
+
+@functools.lru_cache(maxsize=4096)
+def _line(author: str, said: str) -> str:
+    """One message of a script, control words and the line that names the next topic off."""
+    text = next_prompt.strip(control_words.parse(said).text).strip() or SILENCE
+    return f"[A human listener says: {text}]" if author == HUMAN else f"{author}: {text}"
 
 
 @functools.lru_cache(maxsize=4096)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from engine.providers import estimate
 from engine.providers.protocol import Adapter, Message, Request
 from engine.record.content import Said
-from engine.talk.view import Cut, Frame, messages
+from engine.talk.view import Cut, Frame
 
 BLOCK = 8
 """Messages dropped at a time."""
@@ -57,7 +57,7 @@ async def fit(
     nothing is known and nothing is cut. `before` is what the seat's last fit dropped: a history that has only grown
     needs no less.
     """
-    whole = messages(frame, said)
+    whole = frame.messages(said)
     tokens = estimate.estimate(name, whole)
     answer = int(request.options.get("max_tokens") or RESERVE)
     budget = (window or 0) - answer - estimate.size([Message("assistant", request.prefill)])
@@ -76,7 +76,7 @@ async def fit(
             for start in range(0, drop, BLOCK):
                 summary = await summarise(said[OPENING + start : OPENING + min(start + BLOCK, drop)], summary)
         cut = Cut(OPENING, drop, summary) if drop else Cut()
-        candidate = messages(frame, said, cut)
+        candidate = frame.messages(said, cut)
         count = await adapter.count(
             Request(request.model, candidate, request.options, prefill=request.prefill, slot=request.slot)
         )

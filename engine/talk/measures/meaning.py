@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from engine.memory.embedder import Embedder
 
 RECENT = 3
 """Turns that are taken together for the drift: one round of talk; a single short turn is far from everything."""
 _PIECE = 800
 """Characters embedded at once: what small embedding models read before they cut."""
 _PIECES = 16
-
-
-class Embedder(Protocol):
-    """What turns texts into vectors: rows of float32, of length 1."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def dim(self) -> int: ...
-
-    def embed(self, texts: Sequence[str], /) -> NDArray[np.float32]: ...
 
 
 class Meaning:
@@ -42,7 +32,8 @@ class Meaning:
     def measure(self, text: str) -> tuple[float | None, float | None]:
         """(novelty_meaning, drift) of the next turn, which is then remembered; both 0 to 1.
 
-        None where there is nothing to measure: a turn without words, or nothing to compare it with.
+        None where there is nothing to measure: a turn without words, or nothing to compare it with. Raises what the
+        embedder does (ProviderError); the turn is then not remembered.
         """
         own = vector(text, self._embedder)
         if own is None:

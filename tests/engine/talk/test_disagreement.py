@@ -94,7 +94,7 @@ async def test_a_model_that_draws_lots_hardly_ever_is() -> None:
     trusted = 0
     for seed in range(100):
         draw = random.Random(seed)
-        trusted += (await disagreement.trial(flagging(lambda text, draw=draw: draw.random() < 0.5))).trusted
+        trusted += (await disagreement.trial(flagging(lambda text, draw=draw: draw.random() < 0.5), TALKS)).trusted
     assert trusted <= 5
 
 

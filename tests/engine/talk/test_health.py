@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from engine.memory import embedder
 from engine.settings.errors import UsageError
 from engine.talk import health
 from engine.talk.health import MEASURES, Health
@@ -192,6 +193,16 @@ def test_only_what_is_shown_is_taken() -> None:
     assert set(Health("q", model, {"drift", "novelty"}).measure("a b c")) == {"drift", "novelty"}
 
 
+def test_a_turn_that_could_not_be_embedded_is_as_if_never_said() -> None:
+    model = Vectors("drawn", drawn)
+    tracker = Health("q", model, MEASURES)
+    model.of, fine = lambda text: 1 / 0, model.of  # type: ignore[assignment, return-value]
+    with pytest.raises(ZeroDivisionError):
+        tracker.measure("the same words again")
+    model.of = fine
+    assert tracker.measure("the same words again") == Health("q", model, MEASURES).measure("the same words again")
+
+
 # The planted transcripts
 
 
@@ -258,6 +269,15 @@ def test_no_talk_proves_nothing() -> None:
 def test_an_embedder_that_knows_meaning_is_trusted_and_one_that_knows_topics_for_the_drift() -> None:
     assert health.trusted(Vectors("knowing", knowing(paraphrases=True))) == BY_WORDS | BY_MEANING
     assert health.trusted(Vectors("half-knowing", knowing(paraphrases=False))) == BY_WORDS | {"drift"}
+
+
+@pytest.mark.model
+def test_the_default_embedder_is_trusted_with_both() -> None:
+    model = embedder.default()
+    assert model is not None, "run `tertulia models pull wordllama`"
+    assert health.trusted(model) == BY_WORDS | BY_MEANING
+    make = lambda question: Health(question, model, BY_MEANING)  # noqa: E731
+    assert "drift" in planted.passing(make, BY_MEANING, planted.load(OTHER))
 
 
 @pytest.mark.parametrize(

@@ -319,6 +319,8 @@ def test_one_word_gives_a_shipped_pipeline_another_provider(
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
         monkeypatch.setenv(name, "sk-test-0123456789")
     for name in pipelines.available():
-        told = pipelines.resolve(name, [f"seats.{number}.model={model}" for number in (0, 1)])
-        for seat in spec.Duel.model_validate(told).seats:
+        shipped = pipelines.resolve(name)
+        told = pipelines.resolve(name, [f"seats.{number}.model={model}" for number in range(len(shipped["seats"]))])
+        model_of = {"duel": spec.Duel, "loop": loop_spec.Loop}[told["kind"]]
+        for seat in model_of.model_validate(told).seats:
             seats.check_options(seats.Seating(), seat)

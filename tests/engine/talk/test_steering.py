@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from engine.providers import scripted
+from engine.providers import prices, scripted
+from engine.providers.protocol import Usage
 from engine.record import asks, turns
 from engine.record.runs import Status
 from engine.record.turns import State
@@ -286,8 +287,8 @@ async def test_a_retry_that_comes_too_late_to_cut_redoes_the_finished_turn(stage
     async with stage.host(run) as live:
 
         async def too_late(why: str) -> None:
-            assert live.duel._turn is not None
-            await asyncio.wait({live.duel._turn})
+            assert live.duel._step is not None
+            await asyncio.wait({live.duel._step})
 
         live.duel.cut_and_wait = too_late  # type: ignore[method-assign]
         await live.shown(1, 8)
@@ -318,6 +319,34 @@ async def test_an_ask_that_is_cut_while_it_opens_is_withdrawn(stage: Stage) -> N
         assert stage.row(run).status is Status.WAITING
         await live.tell("stop")
     assert stage.row(run).status is Status.STOPPED
+
+
+async def test_cuts_while_a_price_is_looked_up_leave_no_call_open(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two: the one that ends the answer, and one more while what the answer has cost is looked up for its row."""
+    run = stage.create(stage.pipeline(ECHO), ["limits.turns=1"])
+    asked, told = asyncio.Event(), asyncio.Event()
+
+    async def slow(endpoint: str, model: str, usage: Usage) -> float:
+        asked.set()
+        await told.wait()
+        return 0.25
+
+    monkeypatch.setattr(prices, "cost", slow)
+    async with stage.host(run) as live:
+        await asyncio.wait_for(asked.wait(), 20)
+        for _ in range(2):
+            assert live.duel._step is not None
+            live.duel._step.cancel()
+            for _ in range(20):
+                await asyncio.sleep(0)
+        told.set()
+        await live.ended()
+    made = stage.calls(run)
+    assert all(call.ended for call in made)
+    assert [call.cost for call in made] == [0.25]
+    _consistent(stage, run)
 
 
 def _consistent(stage: Stage, run: str) -> None:

@@ -12,11 +12,11 @@ from engine.record.content import Said
 from engine.record.turns import State
 from engine.runs.control import Control
 from engine.talk import spec, view
-from engine.talk.view import Cut, Frame, messages
+from engine.talk.view import Cut, Dialogue
 from tests.engine.talk.stage import Live, Played, Stage
 
-FRAME = Frame("Ann", "Bob", "You are Ann.", (("Good evening.", "Is it?"),), "Hello.")
-BARE = Frame("Ann", "Bob", "", (), "/start")
+FRAME = Dialogue("Ann", "Bob", "You are Ann.", (("Good evening.", "Is it?"),), "Hello.")
+BARE = Dialogue("Ann", "Bob", "", (), "/start")
 
 
 def _said(*pairs: tuple[str, str], thinking: str = "") -> list[Said]:
@@ -24,7 +24,7 @@ def _said(*pairs: tuple[str, str], thinking: str = "") -> list[Said]:
 
 
 def test_a_seat_speaks_as_assistant_and_hears_as_user() -> None:
-    found = messages(FRAME, _said(("Bob", "Hi."), ("Ann", "Ho."), ("Bob", "Hm?")))
+    found = FRAME.messages(_said(("Bob", "Hi."), ("Ann", "Ho."), ("Bob", "Hm?")))
     assert [(message.role, message.content) for message in found] == [
         ("system", "You are Ann."),
         ("user", "Good evening."),
@@ -36,29 +36,29 @@ def test_a_seat_speaks_as_assistant_and_hears_as_user() -> None:
 
 
 def test_the_starter_hears_the_start_first() -> None:
-    assert [message.content for message in messages(FRAME, [])][-1] == "Hello."
-    found = messages(BARE, _said(("Ann", "Ho."), ("Bob", "Hi.")))
+    assert [message.content for message in FRAME.messages([])][-1] == "Hello."
+    found = BARE.messages(_said(("Ann", "Ho."), ("Bob", "Hi.")))
     assert [message.content for message in found] == ["/start", "Ho.", "Hi."]
 
 
 def test_a_note_is_marked_as_a_humans() -> None:
-    found = messages(FRAME, _said(("Bob", "Hi."), ("you", "Speak of the sea.")))
+    found = FRAME.messages(_said(("Bob", "Hi."), ("you", "Speak of the sea.")))
     assert found[-1] == Message("user", "Hi.\n\n[A human listener says to you both: Speak of the sea.]")
 
 
 def test_silence_is_never_an_empty_message() -> None:
-    found = messages(FRAME, _said(("Bob", ""), ("Ann", "/help"), ("Bob", "/start")))
+    found = FRAME.messages(_said(("Bob", ""), ("Ann", "/help"), ("Bob", "/start")))
     assert all(message.content for message in found)
 
 
 def test_after_a_skipped_answer_the_request_still_ends_with_the_user() -> None:
-    found = messages(FRAME, _said(("Bob", "Hi."), ("Ann", "Ho.")))
+    found = FRAME.messages(_said(("Bob", "Hi."), ("Ann", "Ho.")))
     assert found[-1].role == "user"
 
 
 def test_what_was_cut_is_left_out_and_its_summary_stands_there() -> None:
     said = _said(*[("Bob" if n % 2 else "Ann", f"word {n}") for n in range(1, 8)])
-    text = [message.content for message in messages(BARE, said, Cut(2, 3, "they counted"))]
+    text = [message.content for message in BARE.messages(said, Cut(2, 3, "they counted"))]
     assert text == [
         "word 1",
         "word 2",
@@ -79,10 +79,10 @@ _TEXTS = st.one_of(st.text(max_size=20), st.sampled_from(["", " ", "/bye", "/hel
     st.sampled_from([FRAME, BARE]),
 )
 def test_any_history_gives_alternating_roles_that_end_with_the_user(
-    pairs: list[tuple[str, str]], keep: int, drop: int, frame: Frame
+    pairs: list[tuple[str, str]], keep: int, drop: int, frame: Dialogue
 ) -> None:
     said = _said(*pairs, thinking="a secret thought")
-    found = messages(frame, said, Cut(keep, drop, "sum" if drop else ""))
+    found = frame.messages(said, Cut(keep, drop, "sum" if drop else ""))
     talk = [message for message in found if message.role != "system"]
     assert [message.role for message in talk] == ["user", "assistant"] * (len(talk) // 2) + ["user"]
     assert all(message.content.strip() for message in talk)
@@ -183,7 +183,7 @@ async def test_both_seats_hear_a_note_once(stage: Stage) -> None:
 def test_a_frame_holds_what_stays_the_same(home: Path) -> None:
     pipeline = {"kind": "duel", "seats": [{"persona": name, "model": "scripted/echo"} for name in ("ann", "bob")]}
     duel = spec.validate(pipeline, "p")
-    frame = Frame.of(duel, duel.seats[0])
+    frame = Dialogue.of(duel, duel.seats[0])
     assert (frame.seat, frame.other, frame.start) == ("Ann", "Bob", "/start")
     assert "/bye" in frame.system
     assert json.loads(json.dumps(view.frame_body(frame)))["system"] == frame.system

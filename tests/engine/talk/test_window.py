@@ -15,11 +15,11 @@ from engine.record.content import Said
 from engine.record.runs import Status
 from engine.record.turns import State
 from engine.talk import view
-from engine.talk.view import Cut, Frame
+from engine.talk.view import Cut, Dialogue
 from engine.talk.window import BLOCK, OPENING, ContextFullError, Fit, fit
 from tests.engine.talk.stage import Played, Stage
 
-FRAME = Frame("Ann", "Bob", "You are Ann.", (), "Hello.")
+FRAME = Dialogue("Ann", "Bob", "You are Ann.", (), "Hello.")
 
 
 class Counter:
@@ -91,7 +91,7 @@ def test_no_more_blocks_are_dropped_than_needed() -> None:
     for size in range(200, 800, 50):
         found = _fit(said, size)
         if BLOCK <= found.cut.drop < len(said) - OPENING - 1:
-            less = view.messages(FRAME, said, Cut(OPENING, found.cut.drop - BLOCK))
+            less = FRAME.messages(said, Cut(OPENING, found.cut.drop - BLOCK))
             assert sum(len(message.content.split()) for message in less) + 50 > size
 
 
@@ -115,7 +115,7 @@ def test_a_request_never_passes_the_window(lengths: list[int], size: int, exact:
         found = _fit(said, size, adapter=adapter, prefill=prefill)
     except ContextFullError as error:
         assert "\n" not in str(error)
-        least = view.messages(FRAME, said, Cut(OPENING, max(len(said) - OPENING - 1, 0)))
+        least = FRAME.messages(said, Cut(OPENING, max(len(said) - OPENING - 1, 0)))
         assert size < 50 + 512 or sum(len(message.content) for message in least) > (size - 50)
         return
     request = Request("y", found.messages)
@@ -143,7 +143,7 @@ def test_what_is_dropped_depends_on_the_history_alone(lengths: list[int], size: 
 
 def test_a_word_of_one_letter_is_counted_where_the_provider_can() -> None:
     said = [Said(1, None, "Bob", "a " * 3000, "")]
-    assert estimate.estimate("x/y", view.messages(FRAME, said)) < 2950
+    assert estimate.estimate("x/y", FRAME.messages(said)) < 2950
     with pytest.raises(ContextFullError):
         _fit(said, 3000)
 

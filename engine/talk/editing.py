@@ -1,0 +1,129 @@
+"""What becomes of a loop seat's answer: labels, others' words and leaked thinking come off, its form is checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from engine.talk import next_prompt
+from engine.talk.roles import Role
+from engine.talk.speaker import Edited
+
+LENGTH, OVERLAP = 0.7, 0.6
+"""The guard of a topic: what a corrected topic must keep of its length, and of its words of four letters and more."""
+_THINKING = re.compile(
+    r"^\s*(?:<think(?:ing)?>.*?</think(?:ing)?>|thinking(?:\.{3}|…)\s*\n.*?(?:\.{3}|…)?\s*done thinking\.?)\s*",
+    re.IGNORECASE | re.DOTALL,
+)
+_PREAMBLE = re.compile(
+    r"^(?:(?:sure|okay|certainly)[,.!]?\s+)?(?:here(?:'s| is)\s+)?(?:(?:the|my|a)\s+)?"
+    r"(?:(?:corrected|refined|rewritten|follow-up|next|short|precise)\s+){0,3}(?:topic|question)(?:\s+is)?\s*:\s*",
+    re.IGNORECASE,
+)
+_QUOTES = {'"': '"', "“": "”", "'": "'", "«": "»", "`": "`"}
+_LETTERS = re.compile(r"\w{4,}")
+_HEADING = re.compile(r"^\s{0,3}(?:#{1,6}\s*|\*\*|__|\d+[.)]\s*)?(?P<title>[^\n]*?)(?:\*\*|__)?\s*:?\s*$", re.MULTILINE)
+_STEP = re.compile(r"^\s*\d{1,2}[.)]\s+\S", re.MULTILINE)
+_BULLET = re.compile(r"^\s*[-*•]\s+\S", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Editor:
+    """Edits the answers of one seat. Called with an answer as it came."""
+
+    name: str
+    names: Sequence[str]
+    """Everyone at the table."""
+    role: Role
+    plan: bool = False
+    topic: str = ""
+    """A chained topic that the answer may only correct; empty where there is none to guard."""
+    mended: bool = False
+    """The answer was asked for once more: it counts with its faults."""
+
+    def __call__(self, answer: str) -> Edited:
+        text, taken, why = answer.strip(), [], []
+
+        def take(rest: str, off: str, reason: str) -> str:
+            if off.strip():
+                taken.append(off.strip())
+                why.append(reason)
+            return rest.strip()
+
+        if leaked := _THINKING.match(text):
+            text = take(text[leaked.end() :], leaked.group(), "thinking")
+        if label := _label(self.name).match(text):
+            text = take(text[label.end() :], label.group(), "label")
+        if other := _speaker(self.names).search(text):
+            text = take(text[: other.start()], text[other.start() :], "other")
+        if self.role.question:
+            if preamble := _PREAMBLE.match(text):
+                text = take(text[preamble.end() :], preamble.group(), "label")
+            text = _unquoted(text)
+        if self.topic and not keeps(self.topic, text):
+            text = take(_as_question(self.topic), text, "guard")
+        edited = Edited(text, "\n".join(taken), ", ".join(dict.fromkeys(why)), self.fault(text))
+        return replace(edited, passed=edited.fault, fault="") if self.mended else edited
+
+    def fault(self, text: str) -> str:
+        """What the text lacks of what its role asks for; empty where nothing."""
+        spoken = next_prompt.strip(text).strip()
+        if not spoken:
+            return "it said nothing"
+        faults = []
+        if self.role.question and not spoken.rstrip("\"'”»*_ ").endswith(("?", "？", "؟", ";")):
+            faults.append("it must end in a question mark")
+        if self.role.words:
+            fewest, most = self.role.words
+            count = len(spoken.split())
+            if not fewest <= count <= most:
+                faults.append(f"it has {count} words and must have {fewest} to {most}")
+        if self.plan:
+            faults += _missing(self.role, text)
+        return "; ".join(faults)
+
+
+def keeps(topic: str, corrected: str) -> bool:
+    """Whether a corrected topic is still the topic: at least LENGTH of its length, OVERLAP of its longer words."""
+    own = {word.casefold() for word in _LETTERS.findall(topic)}
+    others = {word.casefold() for word in _LETTERS.findall(corrected)}
+    if len(corrected) < LENGTH * len(topic):
+        return False
+    return not own or len(own & others) >= OVERLAP * len(own)
+
+
+def _missing(role: Role, text: str) -> list[str]:
+    """What a plan lacks."""
+    if "```" in text:
+        return ["it must not stand in a code fence"]
+    headings = {match["title"].strip(" #*_:").casefold() for match in _HEADING.finditer(text)}
+    faults = [f"the heading {part!r} is missing" for part in role.parts if part.casefold() not in headings]
+    for wanted, pattern, what in ((role.steps, _STEP, "numbered steps"), (role.bullets, _BULLET, "bullet points")):
+        if wanted is not None and (found := len(pattern.findall(text))) < wanted:
+            faults.append(f"it has {found} {what} and must have {wanted}")
+    if role.plan and "nextprompt" in role.plan.casefold() and not next_prompt.find(text):
+        faults.append("the line that begins with NextPrompt: is missing")
+    return faults
+
+
+def _label(name: str) -> re.Pattern[str]:
+    return re.compile(rf"^[\s*_#>\[]*{re.escape(name)}[*_\]]*\s*(?:\([^)\n]*\))?\s*:[*_]*\s*", re.IGNORECASE)
+
+
+def _speaker(names: Sequence[str]) -> re.Pattern[str]:
+    """Where someone's label begins a line: there another turn is being made up."""
+    every = "|".join(re.escape(name) for name in names)
+    return re.compile(rf"^[\s*_#>\[]*(?:{every})[*_\]]*\s*(?:\([^)\n]*\))?\s*:", re.IGNORECASE | re.MULTILINE)
+
+
+def _unquoted(text: str) -> str:
+    if len(text) > 1 and _QUOTES.get(text[0]) == text[-1] and text[0] not in text[1:-1]:
+        return text[1:-1].strip()
+    return text
+
+
+def _as_question(topic: str) -> str:
+    """The topic as it stands; the mark that makes it a question is all that is added."""
+    line = " ".join(topic.split())
+    return line if line.endswith("?") else line.rstrip(".!;: ") + "?"

@@ -1,0 +1,137 @@
+"""The kind `loop`: a question set in motion. Roles speak in rounds, others write beside the talk; it is measured as it
+goes."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from engine.record import minutes
+from engine.record.events import Kind
+from engine.record.minutes import Aside
+from engine.runs.host import Host
+from engine.talk import loop_spec, next_prompt, rounds, seats, stop_rules, tasks
+from engine.talk.conversation import Conversation, Finding
+from engine.talk.editing import Editor
+from engine.talk.loop_spec import Loop as Spec
+from engine.talk.loop_spec import LoopSeat
+from engine.talk.pulse import Pulse
+from engine.talk.speaker import Order
+from engine.talk.spec import Seat
+from engine.talk.view import Script
+from engine.talk.writers import Writers
+
+SEED = "question"
+"""The key of a pipeline that `--seed TEXT` sets."""
+
+
+def validate(pipeline: dict[str, Any], source: str) -> dict[str, Any]:
+    return loop_spec.validate(pipeline, source).model_dump(mode="json", by_alias=True)
+
+
+async def check(data: dict[str, Any]) -> None:
+    await seats.check(Spec.model_validate(data))
+
+
+def create(host: Host) -> Loop:
+    return Loop(host, Spec.model_validate(host.spec))
+
+
+class Loop(Conversation):
+    """One loop being played."""
+
+    spec: Spec
+
+    def __init__(self, host: Host, spec: Spec) -> None:
+        super().__init__(host, spec)
+        self._writers = Writers(self)
+        self._pulse = Pulse(host, spec)
+        self._heeded = 0
+        """Turns up to this one no longer count for the rules that end the talk: it was asked to go on after them."""
+
+    def next_seat(self) -> LoopSeat:
+        return rounds.next_seat(self.spec, self.table.spoke)
+
+    def opening(self) -> tuple[str, str] | None:
+        return (self.spec.talkers[0].name, self.spec.question) if self.spec.literal else None
+
+    def validated(self, data: dict[str, Any], source: str) -> Spec:
+        return loop_spec.validate(data, source)
+
+    def changed(self, new: Any = None) -> None:
+        super().changed(new)
+        self._pulse.spec = self.spec
+
+    def prepare(self, db: sqlite3.Connection) -> None:
+        super().prepare(db)
+        self._heeded = sum(row <= self.host.continued for row in self.table.rows)
+
+    async def order(self, seat: Seat, prefill: str) -> Order:
+        assert isinstance(seat, LoopSeat)
+        topic = self._topic() if seat is self.spec.talkers[0] else None
+        task = tasks.task(self.spec, seat, self.table.spoke, topic=topic, fault=self.fault)
+        frame = Script(seat.name, tasks.system(self.spec), task)
+        order = await self.orders.write(
+            self.spec,
+            seat,
+            frame,
+            slot=self.host.run.id,
+            turn=self.table.spoke.count(seat.name),
+            room=tasks.room(self.spec),
+            prefill=prefill,
+        )
+        order.edit = Editor(
+            seat.name,
+            [other.name for other in self.spec.seats],
+            seat.part,
+            plan=seat.format == "plan",
+            topic=topic or "" if self.spec.guard else "",
+            mended=bool(self.fault),
+        )
+        return order
+
+    async def beside(self, last: bool = False) -> bool:
+        """Measure the last turn; at the end of a round let those write who write beside the talk."""
+        if await self._pulse.take(self.table):
+            return True
+        if not self.table.rows or not (last or rounds.is_over(self.spec, self.table.spoke)):
+            return False
+        given = await self.host.commit(lambda db: minutes.asides(db, self.host.run.n))
+        for seat in self.spec.writers:
+            if self._is_due(seat, [aside for aside in given if aside.seat == seat.name]):
+                self.writing = seat
+                await self._writers.write(seat, given)
+                self.writing = None
+                return True
+        return False
+
+    def skip_writing(self, db: sqlite3.Connection) -> None:
+        if self.writing:
+            minutes.give(db, self.host.run.n, self.table.rows[-1], self.writing.name, "")
+        super().skip_writing(db)
+
+    def crossed(self) -> Finding | None:
+        for rule in self.spec.stop:
+            value = stop_rules.crossed(rule, self._pulse.series.get(rule.measure, []), self._heeded)
+            if value is not None:
+                self._heeded = self.table.seq
+                told = {"measure": rule.measure, "value": round(value, 3), "rule": str(rule), "turns": rule.turns}
+                detail = f"{rule} for {rule.turns} turns"
+                return Finding(Kind.MEASURE_CROSSED, told, rule.then, f"measure:{rule.measure}", detail)
+        return None
+
+    def _is_due(self, seat: LoopSeat, given: list[Aside]) -> bool:
+        """Whether the seat has something to write after the last turn."""
+        if given and given[-1].after == self.table.rows[-1]:
+            return False
+        since = self.table.seq - (given[-1].seq if given else 0)
+        return since >= (seat.part.every or 1)
+
+    def _topic(self) -> str | None:
+        """What the round before has named as the next topic, where rounds are chained."""
+        if not self.spec.chain:
+            return None
+        first = self.spec.talkers[0].name
+        begins = max((n for n, who in enumerate(self.table.spoke) if who == first), default=0)
+        said = self.table.texts[begins:]
+        return next((topic for text in reversed(said) if (topic := next_prompt.find(text or ""))), None)

@@ -1,0 +1,157 @@
+"""The pipeline of a loop, checked: a question, the roles around it, when it stops. Every key here is read somewhere."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.settings.errors import UsageError, nearest
+from engine.talk import roles
+from engine.talk.roles import Role
+from engine.talk.spec import Seat, Talk, complete, invite, parse, tell_apart
+from engine.talk.stop_rules import StopRule
+
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, str_strip_whitespace=True)
+TITLE = 80
+"""Characters of the question that become the title where none is given."""
+
+
+class LoopSeat(Seat):
+    """A seat that has a role; a persona gives it a voice besides."""
+
+    persona: str = ""
+    role: Role | str
+    """The name of a role, or the role itself."""
+    format: Literal["free", "plan"] = "free"
+    """`plan`: the role's fixed form is asked for, checked, and asked for once more where it is missed."""
+
+    @property
+    def part(self) -> Role:
+        assert isinstance(self.role, Role)
+        return self.role
+
+    @property
+    def wishes(self) -> dict[str, Any]:
+        return self.part.options
+
+    @property
+    def off(self) -> bool:
+        return self.part.every == 0
+
+
+class Mediator(BaseModel):
+    model_config = _STRICT
+    every: int | None = Field(None, ge=0)
+    """Turns after which the Mediator steps in, at the end of a round; 0 is never."""
+
+
+class Recall(BaseModel):
+    """What the seats are given from memory before they speak."""
+
+    model_config = _STRICT
+    sources: list[Literal["documents", "runs"]] = Field([], alias="from")
+    most: int = Field(4, ge=1, le=20)
+    gate: float = Field(0.65, gt=0, le=2, strict=False)
+    """Cosine distance above which a text that shares no word is left out."""
+    characters: int = Field(600, ge=80)
+    """Of each text."""
+    block: list[str] = []
+    """Texts with any of these words are left out."""
+    seats: list[str] = []
+    """The seats that are given it; those that talk each round where none is named."""
+
+
+class Loop(Talk):
+    """A question, and the roles that work on it."""
+
+    kind: Literal["loop"]
+    question: str = Field(min_length=1)
+    seats: list[LoopSeat] = Field(min_length=2)
+    mediator: Mediator = Mediator()
+    chain: bool = False
+    """A round's `NextPrompt:` line is the topic of the next round."""
+    guard: bool = True
+    """A chained topic stays as it was where the Questioner's correction changes more than spelling."""
+    literal: bool = False
+    """The question is put as it stands; the Questioner first speaks in the second round."""
+    stop: list[StopRule] = Field([])
+    recall: Recall = Recall()
+
+    @property
+    def talkers(self) -> list[LoopSeat]:
+        """Who speaks each round, in order."""
+        return [seat for seat in self.seats if seat.part.place == "talk" and seat.part.every is None]
+
+    @property
+    def visitors(self) -> list[LoopSeat]:
+        """Who speaks at the end of some rounds."""
+        return [seat for seat in self.seats if seat.part.place == "talk" and seat.part.every]
+
+    @property
+    def writers(self) -> list[LoopSeat]:
+        """Who writes beside the talk."""
+        return [seat for seat in self.seats if seat.part.place != "talk" and not seat.off]
+
+
+def validate(pipeline: dict[str, Any], source: str) -> Loop:
+    """The complete spec of a loop, roles and personas resolved. Raises UsageError naming file and key."""
+    loop = parse(Loop, _with_roles(pipeline, source), source)
+    for number, seat in enumerate(loop.seats):
+        try:
+            if seat.persona:
+                invite(seat, "none")
+            complete(seat, seat.part.name)
+        except UsageError as error:
+            raise UsageError(f"{source}: seats.{number}.{error}") from None
+        if seat.part.slug == "mediator" and loop.mediator.every is not None:
+            seat.part.every = loop.mediator.every
+        if seat.format == "plan" and not seat.part.plan:
+            raise UsageError(f"{source}: seats.{number}.format: the role {seat.part.name} has no plan; give it one")
+        if seat.human and seat.part.place != "talk":
+            raise UsageError(f"{source}: seats.{number}.human: {seat.name} writes beside the talk; only a model can")
+    tell_apart(loop.seats)
+    if not loop.talkers:
+        raise UsageError(f"{source}: seats: nobody speaks each round; give a seat a role with place: talk")
+    if sum(seat.part.place == "minutes" for seat in loop.seats) > 1:
+        raise UsageError(f"{source}: seats: the minutes are kept by one seat")
+    if loop.mediator.every and not any(seat.part.slug == "mediator" for seat in loop.seats):
+        raise UsageError(f"{source}: mediator.every: no seat has the role mediator")
+    for name in loop.recall.seats:
+        try:
+            loop.seat(name)
+        except UsageError as error:
+            raise UsageError(f"{source}: recall.seats: {error}") from None
+    _check_after(loop, source)
+    loop.title = loop.title or _shortened(loop.question)
+    return loop
+
+
+def _with_roles(pipeline: dict[str, Any], source: str) -> dict[str, Any]:
+    """The pipeline with the roles that it names read in."""
+    seats = pipeline.get("seats")
+    if not isinstance(seats, list):
+        return pipeline
+    full = []
+    for number, seat in enumerate(seats):
+        if isinstance(seat, dict) and isinstance(seat.get("role"), str):
+            try:
+                seat = {**seat, "role": roles.read(seat["role"])}
+            except UsageError as error:
+                raise UsageError(f"{source}: seats.{number}.role: {error}") from None
+        full.append(seat)
+    return {**pipeline, "seats": full}
+
+
+def _check_after(loop: Loop, source: str) -> None:
+    known = set(roles.available()) | {seat.part.slug for seat in loop.seats}
+    for number, seat in enumerate(loop.seats):
+        for slug in seat.part.after:
+            if slug not in known:
+                where = f"{source}: seats.{number}.role.after"
+                raise UsageError(f"{where}: no role is called {slug!r}; {nearest(slug, known)}")
+
+
+def _shortened(question: str) -> str:
+    line = " ".join(question.split())
+    return line if len(line) <= TITLE else line[: TITLE - 1].rsplit(" ", 1)[0] + "…"
