@@ -14,7 +14,7 @@ from engine.record.connection import open_reader
 from engine.runs import pipelines
 from engine.runs.control import Control
 from engine.settings.errors import UsageError
-from engine.talk import duel, seats, spec
+from engine.talk import duel, loop_spec, seats, spec
 from tests.engine.talk.stage import Stage
 
 GOOD = """\
