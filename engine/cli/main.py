@@ -46,6 +46,7 @@ _COMMANDS = {
     "report": Entry("engine.cli.report:report", "Say what a run or all runs show.", _READ),
     "backup": Entry("engine.cli.runs:backup", "Copy the record safely, live runs included.", _READ),
     "rm": Entry("engine.cli.steer:rm", "Delete a run.", _READ),
+    "memory": Entry("engine.cli.memory:memory", "Documents and notes that conversations draw on.", _SET),
     "models": Entry("engine.cli.models:models", "List what providers offer; fetch the embedded model.", _SET),
     "personas": Entry("engine.cli.personas:personas", "List, show, check and make guests.", _SET),
     "pipelines": Entry("engine.cli.pipelines:pipelines", "List, show and check pipelines.", _SET),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -53,3 +54,46 @@ def _query(words: str) -> str:
         return ""
     prefix = "" if words.rstrip().endswith('"') else "*"
     return " ".join(f'"{term}"' for term in terms) + prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One turn that was found by any of several words, with all that was said in it."""
+
+    run: str
+    title: str
+    turn: int
+    seq: int
+    seat: str
+    text: str
+
+
+def any_of(
+    db: sqlite3.Connection,
+    terms: Sequence[str],
+    *,
+    run: int | None = None,
+    before: int | None = None,
+    but: int | None = None,
+    limit: int = 50,
+) -> list[Said]:
+    """Turns that hold any of the terms, best first: of the run `run`, not of the run `but`, with a seq below `before`.
+
+    What runs have in common (a fork and where it comes from) is found once, as its earliest turn.
+    """
+    quoted = ['"' + term.replace('"', '""').replace("\0", " ") + '"' for term in terms if re.search(r"\w", term)]
+    if not quoted:
+        return []
+    rows = db.execute(
+        """
+        SELECT run.id, run.title, turn.n, turn.seq, turn.seat, message.text
+        FROM (SELECT rowid AS n, bm25(message_fts) AS score FROM message_fts WHERE message_fts MATCH ?1) AS best
+        JOIN turn ON turn.n = (
+            SELECT min(n) FROM turn WHERE message = best.n AND (?2 IS NULL OR run = ?2) AND (?3 IS NULL OR seq < ?3)
+            AND (?4 IS NULL OR run <> ?4))
+        JOIN run ON run.n = turn.run JOIN message ON message.n = best.n
+        ORDER BY best.score, turn.n DESC LIMIT ?5
+        """,
+        (" OR ".join(quoted).encode("utf-8", "replace").decode(), run, before, but, limit),
+    )
+    return [Said(*row) for row in rows]
