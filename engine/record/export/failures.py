@@ -10,7 +10,14 @@ from engine.record import runs
 from engine.record.events import Kind
 from engine.record.runs import Run, Status
 
-_KINDS = (Kind.TURN_FAILED, Kind.MINUTES_TAKEN, Kind.CONTEXT_TRUNCATED, Kind.RUN_FAILED, Kind.RUN_CRASHED)
+_KINDS = (
+    Kind.TURN_FAILED,
+    Kind.ANSWER_FAULTY,
+    Kind.MINUTES_TAKEN,
+    Kind.CONTEXT_TRUNCATED,
+    Kind.RUN_FAILED,
+    Kind.RUN_CRASHED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +26,7 @@ class Failure:
 
     at: float
     kind: str
-    """call, turn, minutes, context, run, or missing (something the transcript should have)."""
+    """call, turn, answer, minutes, context, run, or missing (something the transcript should have)."""
     seq: int | None
     seat: str
     error: str
@@ -68,6 +75,10 @@ def _events(db: sqlite3.Connection, run: int, bound: int | None) -> list[Failure
             found += [Failure(at, "minutes", after, who, f"not taken: {why}") for why in told.get("rejected", [])]
         elif kind == Kind.TURN_FAILED:
             found.append(Failure(at, "turn", seq, seat or "", str(told.get("error", ""))))
+        elif kind == Kind.ANSWER_FAULTY:
+            found.append(
+                Failure(at, "answer", seq or told.get("seq"), told.get("seat") or "", str(told.get("fault", "")))
+            )
         elif kind == Kind.CONTEXT_TRUNCATED:
             cut = f"the provider read {told.get('counted')} of about {told.get('estimated')} tokens"
             found.append(Failure(at, "context", seq, told.get("seat") or seat or "", cut))

@@ -67,6 +67,7 @@ def _round(item: Round, beside: Mapping[int, OfTurn]) -> str:
 
 def _block(turn: Turn) -> str:
     head = f"## {escaped(turn.seat)}" + (" (note)" if turn.role == "note" else "")
-    body = contained(next_prompt.strip(turn.text)) if turn.text.strip() else "(nothing)"
+    text = next_prompt.strip(turn.text) if turn.role == "turn" else turn.text
+    body = contained(text) or "(nothing)"
     state = "" if turn.state is State.FINISHED else f"\n\n({facts.STATES[turn.state]})"
     return f"{head}\n\n{body}{state}"

@@ -61,7 +61,7 @@ def missing(source: Source) -> list[Failure]:
 
     The last round may always be cut by a limit or a stop, so nothing is expected of it.
     """
-    written = {(aside.seat, aside.seq) for aside in source.beside.asides}
+    written = {(aside.seat, aside.seq) for aside in source.beside.asides if aside.text or aside.value is not None}
     since = {seat.name: 0 for seat in source.table}
     found: list[Failure] = []
     for item in of(source)[:-1]:

@@ -75,12 +75,14 @@ a { color: inherit; }
 section { margin-top: 2rem; min-width: 0; }
 section > h2 { font-size: 1.25rem; color: inherit; border-bottom: 1px solid var(--line); }
 section > h3 { font-size: 1rem; margin: 1.25rem 0 .375rem; }
-section h3 + ul, section h3 + p { margin-top: .25rem; }
+section h3 + ul, section h3 + p, section h4 + ul { margin-top: .25rem; }
+section h4 { margin: .75rem 0 .25rem; }
 .column { max-width: 54rem; }
 section ul { padding-inline-start: 1.25rem; }
 section li { margin: .25rem 0; }
 section table { border-collapse: collapse; font-size: .875rem; }
-section td { vertical-align: top; }
+section table { margin-top: .75rem; }
+section th, section td { vertical-align: top; overflow-wrap: break-word; max-width: 22rem; }
 .n { text-align: end; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .state { color: var(--faint); }
 q { quotes: "“" "”"; }

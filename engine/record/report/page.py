@@ -48,9 +48,8 @@ def _section(title: str, about: str, body: str) -> str:
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """`heads` are text, `rows` safe HTML."""
     kinds = [' class="n"' if head.endswith(" >") else "" for head in heads]
-    top = "".join(
-        f"<th{kind}>{html.escape(head.removesuffix(' >'))}</th>" for kind, head in zip(kinds, heads, strict=True)
-    )
+    names = [html.escape(head.removesuffix(" >")) for head in heads]
+    top = "".join(f"<th{kind}>{name}</th>" for kind, name in zip(kinds, names, strict=True))
     lines = [
         "<tr>" + "".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds, row, strict=True)) + "</tr>\n"
         for row in rows
