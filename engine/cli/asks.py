@@ -7,6 +7,7 @@ import dataclasses
 import click
 
 from engine.cli.narration import narrate
+from engine.cli.prompt import in_time
 from engine.cli.session import Session, current
 from engine.cli.style import paint
 from engine.record.asks import Ask
@@ -39,6 +40,8 @@ def asks(session: Session, run: str | None, as_json: bool) -> None:
         for option in ask.options:
             default = " (default)" if option.value == ask.fallback else ""
             print(f"     {one_line(option.value)}: {one_line(option.label)}{default}")
+        if told := in_time(ask.fallback, ask.deadline):
+            print(f"     {told}")
     if not found:
         narrate("nothing is asked")
 

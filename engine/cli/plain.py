@@ -12,7 +12,9 @@ from typing import Any
 
 from engine.cli import narration
 from engine.cli.narration import Level, is_noted, is_told, narrate
+from engine.cli.prompt import in_time
 from engine.cli.style import paint, seat_colour
+from engine.record import asks
 from engine.record.events import Event
 from engine.record.visible import one_line, visible
 
@@ -170,7 +172,15 @@ def _pairs(values: dict[str, Any]) -> str:
 def _ask(data: dict[str, Any]) -> str:
     choices = ", ".join(option["value"] for option in data.get("options") or [])
     hint = f"answer: {one_line(choices)}; " if choices else ""
-    return f"ask {data['ask']}: {one_line(data['question'])} ({hint}`tertulia answer {data['ask']} VALUE`)"
+    told = in_time(data.get("fallback"), data.get("deadline"))
+    then = f"; {told}" if told else ""
+    return f"ask {data['ask']}: {one_line(data['question'])} ({hint}`tertulia answer {data['ask']} VALUE`){then}"
+
+
+def _answered(data: dict[str, Any]) -> str:
+    if data["who"] == asks.DEADLINE:
+        return f"ask {data['ask']}: nobody has answered in time: {one_line(data['answer'])} is taken"
+    return f"ask {data['ask']}: {one_line(str(data['who']))} answers {one_line(data['answer'])}"
 
 
 _NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
@@ -193,7 +203,7 @@ _NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
     "command.refused": lambda data: f"{one_line(data['verb'])} is refused: {one_line(data['why'])}",
     "command.cancelled": lambda data: f"{one_line(data['verb'])} is cancelled: the host died first",
     "ask.opened": _ask,
-    "ask.answered": lambda data: f"ask {data['ask']}: {one_line(str(data['who']))} answers {one_line(data['answer'])}",
+    "ask.answered": _answered,
     "ask.withdrawn": lambda data: f"ask {data['ask']} is withdrawn: {one_line(data['why'])}",
     "seat.changed": lambda data: f"{one_line(data['seat'])}: {_pairs(data['changes'])}",
     "seat.taken": lambda data: f"{one_line(data['who'])} speaks for {one_line(data['seat'])} now",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+import time
 
 from engine.cli.style import paint
 from engine.record.asks import Ask
@@ -47,8 +48,20 @@ def put(ask: Ask) -> None:
     print(paint(f"ask {ask.n}: {visible(ask.question).strip()}", "yellow", bold=True, err=True), file=out)
     for option in ask.options:
         print(f"  {one_line(option.key or '')}  {one_line(option.label)}", file=out)
+    if told := in_time(ask.fallback, ask.deadline):
+        print(f"  {told}", file=out)
     hint = f" [{one_line(ask.fallback)}]" if ask.fallback else ""
     print(paint(f"answer{hint}> ", "yellow", err=True), end="", file=out, flush=True)
+
+
+def in_time(fallback: str | None, deadline: float | None) -> str:
+    """What becomes of an ask that nobody answers, and when; empty where it waits for ever."""
+    if fallback is None or deadline is None:
+        return ""
+    when = time.localtime(deadline)
+    today = when[:3] == time.localtime()[:3]
+    at = time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M", when)
+    return f"{one_line(fallback)} is taken at {at} unless someone answers"
 
 
 def interrupted(run: str, kept: bool = True) -> None:

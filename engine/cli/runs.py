@@ -83,6 +83,7 @@ def show(session: Session, run: str, as_json: bool) -> None:
         print(line({**run_object(found), "spec": source.spec, "turns": turns, "asks": open_asks}))
         return
     from engine.cli.plain import Plain
+    from engine.cli.prompt import in_time
     from engine.record import presence
     from engine.record.export import facts
     from engine.record.turns import State
@@ -101,7 +102,9 @@ def show(session: Session, run: str, as_json: bool) -> None:
         if turn.text.strip():
             plain.say(turn.seat, turn.text, note=turn.role == "note")
     for ask in asked:
-        print(paint(f"ask {ask.n}: {one_line(ask.question)} (`tertulia answer {ask.n} VALUE`)", "yellow"))
+        told = in_time(ask.fallback, ask.deadline)
+        then = f"; {told}" if told else ""
+        print(paint(f"ask {ask.n}: {one_line(ask.question)} (`tertulia answer {ask.n} VALUE`){then}", "yellow"))
 
 
 @click.command()

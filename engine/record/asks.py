@@ -13,6 +13,8 @@ from engine.record.errors import RecordError, WrongNameError
 from engine.record.events import Kind
 
 AskKind = Literal["approve", "choose", "text", "edit"]
+DEFAULT, DEADLINE = "default", "deadline"
+"""Who answers where nobody does: the run's policy, or the time that was set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +55,27 @@ def open_ask(
     subject: str | None = None,
     fallback: str | None = None,
     deadline: float | None = None,
+    opened: float | None = None,
 ) -> int:
+    """Put a question; returns its number. `opened` is when it was first put, where a host died before it was answered.
+
+    A `deadline` needs a `fallback`: a host that lives then takes it.
+    """
     question, fallback = redact.scrub(question), fallback and redact.scrub(fallback)
     listed = [{"value": item.value, "label": item.label, "key": item.key} for item in options]
     cursor = db.execute(
         "INSERT INTO ask (run, kind, subject, question, options, fallback, deadline, state, opened)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?)",
-        (run, kind, subject, question, json.dumps(listed, ensure_ascii=False), fallback, deadline, time.time()),
+        (
+            run,
+            kind,
+            subject,
+            question,
+            json.dumps(listed, ensure_ascii=False),
+            fallback,
+            deadline,
+            opened or time.time(),
+        ),
     )
     n = cursor.lastrowid
     assert n is not None
@@ -87,6 +103,14 @@ def answer(db: sqlite3.Connection, n: int, value: str, who: str) -> Ask:
     _close(db, n, "answered", value, who)
     events.append(db, _run(db, n), Kind.ASK_ANSWERED, f"ask/{n}", {"ask": n, "answer": value, "who": who})
     return get(db, n)
+
+
+def expire(db: sqlite3.Connection, n: int) -> str:
+    """Take the fallback of an ask whose deadline is over, unless an answer came first; returns what counts."""
+    ask = get(db, n)
+    if ask.state == "open" and ask.fallback is not None:
+        ask = answer(db, n, ask.fallback, DEADLINE)
+    return ask.answer or ""
 
 
 def untaken(db: sqlite3.Connection, run: int, kind: AskKind, subject: str | None) -> Ask | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from engine.record.runs import Run, Status
 from engine.record.writer import Writer
 
 _T = TypeVar("_T")
+_CLOCK = 1.0
+"""Seconds between looks at the clock while a deadline runs: it goes on while the machine sleeps, timers do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,35 @@ class Outcome:
     detail: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An ask that its host did not live to see answered: when it was first opened, and how many turns there were."""
+
+    opened: float
+    turns: int
+
+
 class Refused(Exception):
     """A command that cannot be done now: one line that says why."""
 
 
 class Unanswered(Exception):
     """An ask that the run's policy forbids (`--answers fail`)."""
+
+
+async def outlast(future: asyncio.Future[_T]) -> _T:
+    """What `future` gives. A cancellation that comes meanwhile is delivered at the caller's next wait."""
+    cancelled = False
+    while not future.done():
+        try:
+            await asyncio.wait({future})
+        except asyncio.CancelledError:
+            cancelled = True
+    task = asyncio.current_task()
+    if cancelled and task:
+        task.uncancel()
+        task.cancel()
+    return future.result()
 
 
 class Gate:
@@ -83,6 +109,8 @@ class Host:
         self.continued = 0
         """The last row of the run's turns when it last finished and was asked to go on; 0 where it never was."""
         self._writer = writer
+        self.left: dict[tuple[str, str | None], Left] = {}
+        """What a dead host asked and nobody answered, by kind and subject: asked again, its time still runs."""
         self._answers: dict[int, asyncio.Future[str]] = {}
         self._waits: list[dict[str, Any]] = []
         self._paused = ""
@@ -94,18 +122,7 @@ class Host:
         A cancellation that comes meanwhile is delivered at the caller's next wait, so that whoever asked for a commit
         always learns what it did.
         """
-        future = asyncio.wrap_future(self._writer.submit(work))
-        cancelled = False
-        while not future.done():
-            try:
-                await asyncio.wait({future})
-            except asyncio.CancelledError:
-                cancelled = True
-        task = asyncio.current_task()
-        if cancelled and task:
-            task.uncancel()
-            task.cancel()
-        return future.result()
+        return await outlast(asyncio.wrap_future(self._writer.submit(work)))
 
     async def pause(self, why: str, command: Command | None = None) -> None:
         """Let nothing new begin until someone resumes."""
@@ -155,9 +172,11 @@ class Host:
 
         `effect` is what the answer writes: it happens together with the answer being taken, or neither does. An answer
         that an earlier host of the run did not live to take counts now. The run's policy may answer instead: `default`
-        takes `fallback` (and asks where there is none), `fail` raises `Unanswered`.
+        takes `fallback` (and asks where there is none), `fail` raises `Unanswered`. Where there is a `fallback`, it is
+        taken `deadline` minutes (a key of the spec) after the ask was first opened, by whichever host of the run.
         """
         policy = self.spec.get("answers", "ask")
+        minutes = self.spec.get("deadline") if fallback is not None else None
         if policy == "fail":
             raise Unanswered(question)
 
@@ -166,30 +185,56 @@ class Host:
             if effect:
                 effect(db, answer)
 
-        def begin(db: sqlite3.Connection) -> tuple[int, str | None]:
+        def begin(db: sqlite3.Connection) -> tuple[int, str | None, float | None]:
             ask = asks.untaken(db, self.run.n, kind, subject)
             if ask is None:
-                number = asks.open_ask(db, self.run.n, kind, question, options, subject=subject, fallback=fallback)
+                opened = self._first_opened(db, kind, subject)
+                deadline = opened + minutes * 60 if minutes else None
+                number = asks.open_ask(
+                    db,
+                    self.run.n,
+                    kind,
+                    question,
+                    options,
+                    subject=subject,
+                    fallback=fallback,
+                    deadline=deadline,
+                    opened=opened,
+                )
                 if policy != "default" or fallback is None:
-                    return number, None
-                ask = asks.answer(db, number, fallback, "default")
+                    return number, None, deadline
+                ask = asks.answer(db, number, fallback, asks.DEFAULT)
             take(db, ask.n, ask.answer or "")
-            return ask.n, ask.answer
+            return ask.n, ask.answer, None
 
-        number, answer = await self.commit(begin)
+        number, answer, deadline = await self.commit(begin)
         if answer is not None:
             return answer
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._answers[number] = future
         try:
             async with self.waiting(question, number):
-                answer = await future
+                answer = await self._in_time(number, future, deadline)
             await self.commit(lambda db: take(db, number, answer))
             return answer
         finally:
             del self._answers[number]
             if not future.done() or future.cancelled():
                 await self.commit(lambda db: asks.withdraw(db, number, "no longer needed"))
+
+    def _first_opened(self, db: sqlite3.Connection, kind: str, subject: str | None) -> float:
+        """When the question was first put: it is the same one as long as the run has come no further."""
+        left = self.left.pop((kind, subject), None)
+        return left.opened if left and left.turns == runs.get(db, self.run.n).turns else time.time()
+
+    async def _in_time(self, number: int, future: asyncio.Future[str], deadline: float | None) -> str:
+        """The answer to an ask, or its fallback once the deadline (Unix time) is over."""
+        while deadline is not None and not future.done():
+            left = deadline - time.time()
+            if left <= 0:
+                return await self.commit(lambda db: asks.expire(db, number))
+            await asyncio.wait({future}, timeout=min(left, _CLOCK))
+        return await future
 
     def answered(self, db: sqlite3.Connection) -> None:
         """Hand the answers that have come to whoever waits for them."""

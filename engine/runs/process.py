@@ -25,7 +25,7 @@ from engine.record.reader import Reader
 from engine.record.runs import Run, Status
 from engine.record.writer import Writer
 from engine.runs import kinds, log, throwaway
-from engine.runs.host import Host, Outcome, Refused, Unanswered
+from engine.runs.host import Host, Left, Outcome, Refused, Unanswered
 from engine.settings import keys
 from engine.settings.errors import UsageError
 
@@ -144,6 +144,8 @@ async def _outcome(playing: asyncio.Task[Outcome], stop: list[Outcome], logger: 
 async def _take_over(database: Path, run_id: str, writer: Writer) -> Host:
     """The run as its last host left it, its loose ends tied: a broken half-turn kept, reservations settled."""
 
+    left: dict[tuple[str, str | None], Left] = {}
+
     def take(db: sqlite3.Connection) -> tuple[Run, dict[str, Any], bool, int]:
         run = runs.find(db, run_id)
         crashed = run.active and run.status is not Status.QUEUED
@@ -154,6 +156,7 @@ async def _take_over(database: Path, run_id: str, writer: Writer) -> Host:
         if live:
             turns.keep_partial(db, run.n, live.n, run.head, "crash")
         for ask in asks.listing(db, run.n):
+            left[ask.kind, ask.subject] = Left(ask.opened, run.turns)
             asks.withdraw(db, ask.n, "the host died first")
         allowances.settle_dead(db, run.n)
         commands.cancel_control(db, run.n)
@@ -162,7 +165,7 @@ async def _take_over(database: Path, run_id: str, writer: Writer) -> Host:
 
     run, spec, resumed, continued = await writer.commit(take)
     host = Host(database, run, spec, writer)
-    host.resumed, host.continued = resumed, continued
+    host.resumed, host.continued, host.left = resumed, continued, left
     return host
 
 
