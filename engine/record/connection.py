@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -15,8 +13,6 @@ from engine.record.errors import RecordError, explain
 from engine.settings import paths
 
 BUSY_MS = 10_000
-_preparing = threading.Lock()
-"""File locks keep out other processes only."""
 _T = TypeVar("_T")
 
 
@@ -35,7 +31,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     try:
         db = _connect(f"file:{_quoted(path)}?mode=rw")
         if _version(db) != schema.VERSION or not _is_wal(db):
-            with _preparing:
+            with presence.guard(path):
                 _prepare(db, path)
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA journal_size_limit = 16777216")
@@ -82,9 +78,14 @@ def write_once(path: Path, work: Callable[[sqlite3.Connection], _T]) -> _T:
 
 
 def transact(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:
-    """Run `work` between BEGIN IMMEDIATE and COMMIT; roll back when it raises."""
+    """Run `work` between BEGIN IMMEDIATE and COMMIT; roll back when it raises.
+
+    Raises RecordError where a newer program has changed the schema since the connection was opened.
+    """
     db.execute("BEGIN IMMEDIATE")
     try:
+        if (version := _version(db)) > schema.VERSION:
+            raise _too_new(Path(db.execute("PRAGMA database_list").fetchone()[2]), version)
         result = work(db)
         db.execute("COMMIT")
     except BaseException:
@@ -119,24 +120,19 @@ def _is_wal(db: sqlite3.Connection) -> bool:
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    """Make a new file a record, bring an older one up to date: one process at a time, a foreign file left as it is."""
-    guard = os.open(paths.runs_dir(path) / "migrate.guard", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.lockf(guard, fcntl.LOCK_EX)
-        version = _version(db)
-        if version > schema.VERSION:
-            raise _too_new(path, version)
-        if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise RecordError(f"{path}: a database, but not a record of this program; use another --db")
-        live = [run for run, pid in presence.alive(path).items() if pid != os.getpid()]
-        if version not in (0, schema.VERSION) and live:
-            names = ", ".join(sorted(live))
-            raise RecordError(
-                f"{path}: made by an older Tertulia and still in use by runs {names};"
-                " `tertulia stop` them, then start again: reading works meanwhile"
-            )
-        db.execute("PRAGMA journal_mode = WAL")
-        if version != schema.VERSION:
-            schema.migrate(db)
-    finally:
-        os.close(guard)
+    """Make a new file a record, bring an older one up to date, leave a foreign one as it is: under the guard."""
+    version = _version(db)
+    if version > schema.VERSION:
+        raise _too_new(path, version)
+    if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise RecordError(f"{path}: a database, but not a record of this program; use another --db")
+    live = [run for run, pid in presence.alive(path).items() if pid != os.getpid()]
+    if version not in (0, schema.VERSION) and live:
+        names = ", ".join(sorted(live))
+        raise RecordError(
+            f"{path}: made by an older Tertulia and still in use by runs {names};"
+            " `tertulia stop` them, then start again: reading works meanwhile"
+        )
+    db.execute("PRAGMA journal_mode = WAL")
+    if version != schema.VERSION:
+        schema.migrate(db)

@@ -9,7 +9,10 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from engine.settings import paths
@@ -21,6 +24,8 @@ _DARWIN = "qqihh"
 
 _own: dict[Path, int] = {}
 """Lock files that this process holds: it must never open and close one of them again."""
+_guarding = threading.Lock()
+"""File locks keep out other processes only."""
 
 
 class FileLock:
@@ -56,10 +61,12 @@ class Presence(FileLock):
 
     def __init__(self, database: Path, run: str) -> None:
         super().__init__(lock_file(database, run))
+        self._database = database
 
     def acquire(self) -> bool:
-        """Take the lock; False when another host holds it."""
-        taken = super().acquire()
+        """Take the lock, not while the record is brought up to date; False when another host holds it."""
+        with guard(self._database):
+            taken = super().acquire()
         self.beat()
         return taken
 
@@ -67,6 +74,22 @@ class Presence(FileLock):
         """Say that the host still makes progress."""
         if self._fd is not None:
             os.utime(self._fd)
+
+
+@contextmanager
+def guard(database: Path) -> Iterator[None]:
+    """Held by one process of all while it brings the record up to date, and while it becomes a host.
+
+    So whoever finds no host alive has the record to itself until it is done, and a host that starts meanwhile looks at
+    the record's version only then.
+    """
+    with _guarding:
+        fd = os.open(paths.runs_dir(database) / "migrate.guard", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.lockf(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
 
 
 def lock_file(database: Path, run: str) -> Path:

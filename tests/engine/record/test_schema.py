@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from engine.record import presence, runs, schema, turns
-from engine.record.connection import open_reader, open_writer
+from engine.record.connection import open_reader, open_writer, transact
 from engine.record.errors import RecordError
 from engine.record.presence import Presence
 from engine.record.reader import Reader
@@ -99,6 +99,62 @@ def test_a_host_that_upgrades_the_record_keeps_its_own_lock(database: Path, monk
     seen = subprocess.run([sys.executable, "-c", code, str(database)], capture_output=True, text=True)
     assert seen.stdout.strip() == str(os.getpid()) == str(presence.holder(database, "abcd1234"))
     lock.release()
+
+
+HOST = """
+import fcntl, sys
+from pathlib import Path
+from engine.record import presence
+from engine.record.connection import open_writer
+from engine.record.errors import RecordError
+take = fcntl.lockf
+def lockf(file, how, *more):
+    if how == fcntl.LOCK_EX:
+        print("waits", flush=True)
+    take(file, how, *more)
+fcntl.lockf = lockf
+taken = presence.Presence(Path(sys.argv[1]), "abcd1234").acquire()
+print("taken", flush=True)
+try:
+    open_writer(Path(sys.argv[1]))
+except RecordError as error:
+    print(error, flush=True)
+else:
+    print("writes", flush=True)
+"""
+"""A host that begins to play: it says when it asks for the guard, when it has its lock, and what it finds then."""
+
+
+def test_a_host_of_an_older_program_that_starts_during_an_upgrade_finds_it_done(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_writer(database).close()
+    newer = schema.VERSION + 1
+    hosts: list[subprocess.Popen[str]] = []
+
+    def migrate(db: sqlite3.Connection) -> None:
+        """No host was alive; now one starts, and gets as far as it can before the upgrade is committed."""
+        hosts.append(subprocess.Popen([sys.executable, "-c", HOST, str(database)], stdout=subprocess.PIPE, text=True))
+        assert hosts[0].stdout and hosts[0].stdout.readline() == "waits\n"
+        assert presence.alive(database) == {}
+        db.execute(f"PRAGMA user_version = {newer}")
+
+    monkeypatch.setattr(schema, "VERSION", newer)
+    monkeypatch.setattr(schema, "migrate", migrate)
+    open_writer(database).close()
+    out, _ = hosts[0].communicate(timeout=60)
+    taken, *_, said = out.splitlines()
+    assert taken == "taken" and f"written by a newer Tertulia (schema {newer}" in said
+
+
+def test_what_was_opened_before_an_upgrade_writes_nothing_after_it(database: Path) -> None:
+    db = open_writer(database)
+    with closing(sqlite3.connect(database)) as other:
+        other.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    with pytest.raises(RecordError, match=rf"{database}: written by a newer Tertulia"):
+        transact(db, lambda db: runs.create(db, "duel", "t", {}))
+    assert not db.in_transaction and runs.count(db) == 0
+    db.close()
 
 
 def test_a_first_start_that_dies_half_way_is_begun_again(database: Path) -> None:
