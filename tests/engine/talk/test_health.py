@@ -89,6 +89,7 @@ def test_repetition_is_the_share_of_one_earlier_turn_not_of_all_together() -> No
     values = of_all("a b c d e f", before)
     assert values["novelty"] == 0
     assert values["repetition"] == 0.5
+    assert of_all("a b c d", ["a b c x", "a b c y", "a b c d"])["repetition"] == 1
 
 
 def test_a_turn_repeated_after_a_hundred_others_is_found() -> None:
