@@ -26,7 +26,7 @@ SEED = "question"
 
 
 def validate(pipeline: dict[str, Any], source: str) -> dict[str, Any]:
-    return loop_spec.validate(pipeline, source).model_dump(mode="json", by_alias=True)
+    return loop_spec.validate(pipeline, source).model_dump(mode="json")
 
 
 async def check(data: dict[str, Any]) -> None:

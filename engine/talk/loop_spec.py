@@ -50,7 +50,7 @@ class Recall(BaseModel):
     """What the seats are given from memory before they speak."""
 
     model_config = _STRICT
-    sources: list[Literal["documents", "runs"]] = Field([], alias="from")
+    sources: list[Literal["documents", "runs"]] = Field([])
     most: int = Field(4, ge=1, le=20)
     gate: float = Field(0.65, gt=0, le=2, strict=False)
     """Cosine distance above which a text that shares no word is left out."""

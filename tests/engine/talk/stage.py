@@ -22,9 +22,9 @@ from engine.record.events import Event
 from engine.record.runs import Run
 from engine.record.turns import State, Turn
 from engine.record.writer import Writer
-from engine.runs import pipelines, process
+from engine.runs import kinds, pipelines, process
 from engine.runs.host import Host, Outcome
-from engine.talk import duel
+from engine.talk.conversation import Conversation
 
 _T = TypeVar("_T")
 PATIENCE = 20.0
@@ -38,7 +38,7 @@ class Live:
     run: str
     writer: Writer
     host: Host
-    duel: duel.Duel
+    duel: Conversation
     playing: asyncio.Task[Outcome]
     halted: list[Outcome] = field(default_factory=list)
 
@@ -138,7 +138,7 @@ class Stage:
         """A host that has taken the run over. Left, it ends the run as a host does, or dies without a word."""
         writer = Writer(self.database)
         taken = await process._take_over(self.database, run, writer)
-        play = duel.create(taken)
+        play: Any = kinds.load(taken.run.kind).create(taken)
         live = Live(self, run, writer, taken, play, asyncio.create_task(play.play()))
 
         def halt(outcome: Outcome) -> None:
