@@ -169,9 +169,12 @@ class _Ingest:
         self._forget(known, found, walk, roots)
         if outcome.forgotten:
             known = {item.path: item for root in roots for item in self._store.items(under=root)}
+        changed = [source for source in found.values() if not _unchanged(source, known.get(source.path))]
+        outcome.same = len(found) - len(changed)
         with Reading(self._limits) as reading:
-            for number, source in enumerate(found.values(), 1):
-                self._one(reading, source, known.get(source.path))
+            wanted = ((source, _known(known.get(source.path))) for source in changed)
+            for number, (source, answer) in enumerate(reading.read(wanted), outcome.same + 1):
+                self._one(source, answer, new=source.path not in known)
                 self._report(number, len(found), source.path)
         self._flush()
         if self._embedder:
@@ -192,16 +195,12 @@ class _Ingest:
         ]
         self._outcome.forgotten = self._store.forget(gone) if gone else 0
 
-    def _one(self, reading: Reading, source: Source, item: Item | None) -> None:
+    def _one(self, source: Source, document: Document | UnreadableError | None, *, new: bool) -> None:
         outcome = self._outcome
-        if item and _unchanged(source, item):
-            outcome.same += 1
-            return
-        try:
-            document = reading.read(source, item.hash if item and item.state == READY else b"")
-        except UnreadableError as error:
-            outcome.faults.append((source.path, str(error)))
-            self._store.note_failure(source.path, source.kind, source.size, source.mtime_ns, FAILED, str(error))
+        if isinstance(document, UnreadableError):
+            why = str(document)
+            outcome.faults.append((source.path, why))
+            self._store.note_failure(source.path, source.kind, source.size, source.mtime_ns, FAILED, why)
             return
         if document is None:
             self._store.touch(source.path, source.mtime_ns)
@@ -216,8 +215,8 @@ class _Ingest:
                 source.path, source.kind, source.size, source.mtime_ns, COPY, f"the same as {same.path}", document.hash
             )
             return
-        outcome.changed += bool(item)
-        outcome.added += not item
+        outcome.changed += not new
+        outcome.added += new
         outcome.chunks += len(document.passages)
         self._batch.append(document)
         if len(self._batch) >= _FILES or sum(len(one.passages) for one in self._batch) >= _CHUNKS:
@@ -234,7 +233,13 @@ class _Ingest:
         self._batch = []
 
 
-def _unchanged(source: Source, item: Item) -> bool:
+def _unchanged(source: Source, item: Item | None) -> bool:
     """A file that could not be read is tried again: the limits may be others now."""
+    if item is None or item.state == FAILED:
+        return False
     settled = item.added * 1e9 - source.mtime_ns > _SETTLED_NS
-    return item.size == source.size and item.mtime_ns == source.mtime_ns and settled and item.state != FAILED
+    return item.size == source.size and item.mtime_ns == source.mtime_ns and settled
+
+
+def _known(item: Item | None) -> bytes:
+    return item.hash if item and item.state == READY else b""

@@ -5,6 +5,7 @@ Run as `python -m engine.memory.reading` it is that process: one JSON request a 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,6 +16,8 @@ import stat
 import subprocess
 import sys
 import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -23,6 +26,9 @@ from engine.memory.store import Document, Passage
 from engine.memory.walk import Source
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "TMPDIR")
+_KEY = "memory.yml: ingest."
+_AHEAD = 16_384
+"""Bytes of requests that may be under way: less than a pipe holds, so that neither side ever waits for the other."""
 _GRACE = 5.0
 """Seconds more than its own limit after which the process ends itself, should nobody be left to end it."""
 
@@ -38,6 +44,7 @@ class Reading:
         self._limits = limits
         self._process: subprocess.Popen[bytes] | None = None
         self._pending = b""
+        """What the process has said beyond the answers that were taken."""
 
     def __enter__(self) -> Reading:
         return self
@@ -45,69 +52,78 @@ class Reading:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._end()
 
-    def read(self, source: Source, known: bytes) -> Document | None:
-        """The document, or None where its bytes still have the SHA-256 `known`. Raises UnreadableError."""
-        if source.size > self._limits.max_bytes:
-            raise UnreadableError(
-                f"{source.size / 1e6:.1f} MB, more than the {self._limits.max_bytes / 1e6:g} MB that are read"
-                " (ingest.max_bytes in memory.yml)"
-            )
-        answer = self._ask({"path": source.path, "kind": source.kind, "known": known.hex()})
+    def read(
+        self, wanted: Iterable[tuple[Source, bytes]]
+    ) -> Iterator[tuple[Source, Document | UnreadableError | None]]:
+        """Each file, in order, with its document, or None where its bytes still have the SHA-256 beside it, or why it
+        is not kept. A few files are asked for ahead, so that one side reads while the other stores."""
+        waiting: deque[tuple[Source, bytes]] = deque()
+        left = iter(wanted)
+        try:
+            while True:
+                while sum(len(request) for _, request in waiting) < _AHEAD and (pair := next(left, None)):
+                    request = {"path": pair[0].path, "kind": pair[0].kind, "known": pair[1].hex()}
+                    waiting.append((pair[0], json.dumps(request).encode() + b"\n"))
+                    if pair[0].size <= self._limits.max_bytes:
+                        self._send(waiting[-1][1])
+                if not waiting:
+                    return
+                source, _ = waiting.popleft()
+                yield (
+                    source,
+                    self._taken(source, [request for at, request in waiting if at.size <= self._limits.max_bytes]),
+                )
+        finally:
+            self._end()
+
+    def _taken(self, source: Source, others: Sequence[bytes]) -> Document | UnreadableError | None:
+        """The answer on `source`; should the process end over it, another is asked for the `others`."""
+        limits = self._limits
+        if source.size > limits.max_bytes:
+            size, most = source.size / 1e6, limits.max_bytes / 1e6
+            return UnreadableError(f"{size:.1f} MB, more than the {most:g} MB that are read ({_KEY}max_bytes)")
+        assert self._process and self._process.stdout
+        line = self._line(self._process.stdout.fileno(), time.monotonic() + limits.seconds)
+        answer = json.loads(line) if line else {}
+        if not line or answer.get("last"):
+            late = not line and self._process.poll() is None
+            self._end()
+            for request in others:
+                self._send(request)
+            if late:
+                return UnreadableError(f"takes more than {limits.seconds:g} s to read ({_KEY}seconds)")
+            if not line:
+                return UnreadableError(_too_big(limits.megabytes))
         if answer.get("same"):
             return None
         if "error" in answer:
-            raise UnreadableError(answer["error"])
-        return Document(
-            source.path,
-            source.kind,
-            answer["title"],
-            bytes.fromhex(answer["hash"]),
-            answer["size"],
-            source.mtime_ns,
-            [Passage(place, text) for place, text in answer["passages"]],
-            answer["links"],
-        )
-
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        process = self._process or self._start()
-        assert process.stdin and process.stdout
-        answer = None
-        try:
-            process.stdin.write(json.dumps({**request, **self._limits.model_dump()}).encode() + b"\n")
-            process.stdin.flush()
-            answer = self._line(process.stdout.fileno(), time.monotonic() + self._limits.seconds)
-        except BrokenPipeError:
-            pass
-        except BaseException:
-            self._end()
-            raise
-        if answer is None:
-            late = process.poll() is None
-            self._end()
-            seconds, megabytes = self._limits.seconds, self._limits.megabytes
-            raise UnreadableError(
-                f"takes more than {seconds:g} s to read (ingest.seconds in memory.yml)"
-                if late
-                else f"cannot be read within {megabytes} MB of memory (ingest.megabytes in memory.yml)"
-            )
-        found: dict[str, Any] = json.loads(answer)
-        if found.get("last"):
-            self._end()
-        return found
+            return UnreadableError(answer["error"])
+        passages = [Passage(place, text) for place, text in answer["passages"]]
+        size, digest = answer["size"], bytes.fromhex(answer["hash"])
+        title, links = answer["title"], answer["links"]
+        return Document(source.path, source.kind, title, digest, size, source.mtime_ns, passages, links)
 
     def _line(self, stream: int, deadline: float) -> bytes | None:
         """The next line of the process, or None when it ended or let the deadline pass."""
-        parts = []
-        while True:
+        parts = [self._pending]
+        while b"\n" not in parts[-1]:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([stream], [], [], left)[0]:
                 return None
-            block = os.read(stream, 1 << 20)
-            if not block:
+            parts.append(os.read(stream, 1 << 20))
+            if not parts[-1]:
                 return None
-            parts.append(block)
-            if block.endswith(b"\n"):
-                return b"".join(parts)
+        line, _, self._pending = b"".join(parts).partition(b"\n")
+        return line
+
+    def _send(self, request: bytes) -> None:
+        process = self._process or self._start()
+        assert process.stdin
+        try:
+            process.stdin.write(request)
+            process.stdin.flush()
+        except BrokenPipeError:  # it ended; whoever waits for its answer will see that
+            return
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(
@@ -117,6 +133,7 @@ class Reading:
             stderr=subprocess.DEVNULL,
             env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         )
+        self._send(json.dumps(self._limits.model_dump()).encode() + b"\n")
         return self._process
 
     def _end(self) -> None:
@@ -124,66 +141,66 @@ class Reading:
             self._process.kill()
             self._process.wait()
             for stream in (self._process.stdin, self._process.stdout):
-                if stream:
-                    try:
+                with contextlib.suppress(BrokenPipeError):
+                    if stream:
                         stream.close()
-                    except BrokenPipeError:
-                        continue
-            self._process = None
+            self._process, self._pending = None, b""
+
+
+def _too_big(megabytes: int) -> str:
+    return f"cannot be read within {megabytes} MB of memory ({_KEY}megabytes)"
 
 
 def main() -> None:
-    """Answer requests until there are no more."""
+    """Answer requests until there are no more; the first line holds the limits."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    limited = False
+    limits = Ingest.model_validate_json(sys.stdin.buffer.readline())
+    resource.setrlimit(resource.RLIMIT_AS, (limits.megabytes << 20, limits.megabytes << 20))
     for line in sys.stdin.buffer:
-        request = json.loads(line)
-        if not limited:
-            most = int(request["megabytes"]) << 20
-            resource.setrlimit(resource.RLIMIT_AS, (most, most))
-            limited = True
-        signal.setitimer(signal.ITIMER_REAL, request["seconds"] + _GRACE)
+        signal.setitimer(signal.ITIMER_REAL, limits.seconds + _GRACE)
         try:
-            answer = _answer(request)
+            answer = _answer(json.loads(line), limits)
         except OSError as error:
             answer = {"error": f"cannot be read: {error.strerror}"}
         except ValueError as error:
             answer = {"error": " ".join(str(error).split())[:300]}
-        except (MemoryError, RecursionError) as error:
-            needs = f"cannot be read within {request['megabytes']} MB of memory (ingest.megabytes in memory.yml)"
-            answer = {"error": needs if isinstance(error, MemoryError) else "nested too deeply", "last": True}
+        except MemoryError:
+            answer = {"error": _too_big(limits.megabytes), "last": True}
+        except RecursionError:
+            answer = {"error": "nested too deeply", "last": True}
         signal.setitimer(signal.ITIMER_REAL, 0)
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
+        if "last" in answer:
+            return
 
 
-def _answer(request: dict[str, Any]) -> dict[str, Any]:
+def _answer(request: dict[str, Any], limits: Ingest) -> dict[str, Any]:
     from engine.memory import extract, kinds
     from engine.memory.chunks import cut
     from engine.memory.loglike import why_log
 
     path, kind = request["path"], request["kind"]
-    data = _bytes(path, request["max_bytes"])
+    data = _bytes(path, limits.max_bytes)
     digest = hashlib.sha256(data).hexdigest()
     if digest == request["known"]:
         return {"same": True}
     text = extract.extract(data, kind)
     length = sum(len(section.text) for section in text.sections)
-    if length > request["max_text"]:
+    if length > limits.max_text:
         raise ValueError(
-            f"{length:,} characters of text, more than the {request['max_text']:,} that are kept"
-            " (ingest.max_text in memory.yml)"
+            f"{length:,} characters of text, more than the {limits.max_text:,} that are kept ({_KEY}max_text)"
         )
-    if request["logs"] == "refuse" and kind in (kinds.TEXT, kinds.MARKDOWN):
+    if limits.logs == "refuse" and kind in (kinds.TEXT, kinds.MARKDOWN):
         why = why_log("\n".join(section.text for section in text.sections))
         if why:
-            raise ValueError(f"{why}; not kept (ingest.logs in memory.yml)")
+            raise ValueError(f"{why}; not kept ({_KEY}logs)")
     passages = []
     for section in text.sections:
         line = section.line
-        for piece in cut(section.text, request["chunk"]):
+        for piece in cut(section.text, limits.chunk):
             blank = len(piece) - len(piece.lstrip("\n"))
             at = f"line {line + blank}" if line else ""
             if piece.strip():
@@ -204,7 +221,7 @@ def _bytes(path: str, most: int) -> bytes:
             raise ValueError("not a regular file")
         data = file.read(most + 1)
     if len(data) > most:
-        raise ValueError(f"more than the {most / 1e6:g} MB that are read (ingest.max_bytes in memory.yml)")
+        raise ValueError(f"more than the {most / 1e6:g} MB that are read ({_KEY}max_bytes)")
     return data
 
 
