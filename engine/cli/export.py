@@ -34,8 +34,8 @@ def export(session: Session, run: str, fmt: str, output: str | None, seat: str |
     such folders. RUN may be `all` for an index of every run.
 
     \b
-    Examples:  tertulia export last --format html -o talk.html
-               tertulia export all --format index -o runs/
+    Example:  tertulia export last --format html -o talk.html
+              tertulia export all --format index -o runs/
     """
     checked(fmt)
     if run == "all" and fmt != "index":

@@ -48,7 +48,7 @@ def report(
     reader = session.reader()
     try:
         runs = [reader.find(run)] if one else reader.runs(limit=reader.run_count())[::-1]
-        found = study(reader.db, runs, settings, one=one, text=text, about=control or "")
+        found = study(reader.db, runs, settings, one=one, text=text, about=Path(control).name if control else "")
     finally:
         reader.close()
     title = f"Report on {runs[0].title}" if one else "Report on all runs"

@@ -10,7 +10,7 @@ from engine.record.export import rich_text
 from engine.record.visible import visible
 
 _HEADING = re.compile(r"#{1,6}(?=[ \t]|$)")
-_FAKE = re.compile(r"^\W*\*\*\W*next\s?prompt\b", re.IGNORECASE)
+_FAKE = re.compile(r"\W*next\s?prompt\b", re.IGNORECASE)
 _END = "the text ends here"
 
 
@@ -58,7 +58,7 @@ def _changed(text: str, below: int) -> str:
         elif token.type == "fence" and token.level == 0:
             _close(lines, token, first, end)
     kept = [line for number, line in enumerate(lines) if number not in removed]
-    return "\n".join(line.replace("*", "\\*") if _FAKE.match(line) else line for line in kept)
+    return "\n".join(line.replace("*", "\\*") if "**" in line and _FAKE.match(line) else line for line in kept)
 
 
 def _close(lines: list[str], token: Token, first: int, end: int) -> None:

@@ -36,12 +36,12 @@ def render(report: Report, title: str, shown: int) -> str:
         left = len(report.rows) - len(report.digests)
         about = f"{left} older runs have no digest here; `tertulia report RUN` writes it." if left else ""
         parts.append(_section("Digests", about, "".join(map(_digest, report.digests))))
-    head = f"<p>{html.escape(cells.sample(report))}</p>\n"
+    head = f"<p>{safe(cells.sample(report))}</p>\n"
     return sheet.document(one_line(title), head, f"<main>\n{''.join(parts)}</main>\n")
 
 
 def _section(title: str, about: str, body: str) -> str:
-    told = f'<p class="about">{html.escape(about)}</p>\n' if about else ""
+    told = f'<p class="about">{safe(about)}</p>\n' if about else ""
     return f"<section>\n<h2>{title}</h2>\n{told}{body}</section>\n"
 
 

@@ -24,11 +24,11 @@ class Quote:
 
 def within(text: str, quote: str) -> str | None:
     """The words of `text` that `quote` means, which may differ in white space and case; None where there are none."""
-    if quote and quote in text:
-        return quote
     words = quote.split()
     if not words:
         return None
+    if quote in text:
+        return quote
     found = re.search(r"\s+".join(map(re.escape, words)), text, re.IGNORECASE)
     return found[0] if found else None
 
