@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import click
 
 from engine.cli import health
+from engine.cli.exit_codes import DONE, FAILED
 from engine.cli.health import Finding, Level
 from engine.cli.session import Session, current
 from engine.cli.style import paint
@@ -41,7 +42,7 @@ def doctor(session: Session, as_json: bool) -> int:
     if not can_talk:
         nobody = "nobody can talk: `tertulia models pull smollm2` fetches a model that runs inside the program"
         _print(Finding(Level.BAD, "models", nobody), as_json)
-    return 1 if worst or not can_talk else 0
+    return FAILED if worst or not can_talk else DONE
 
 
 def _findings(session: Session) -> Iterator[Finding]:

@@ -66,8 +66,8 @@ def sqlite() -> Finding:
 
 def record(database: Path) -> list[Finding]:
     """The record's state, integrity, privacy, and whether it can be written."""
-    if not database.exists():
-        place = next(folder for folder in (database.parent, *database.parents) if folder.exists())
+    if not database.exists() or (database.is_file() and not database.stat().st_size):
+        place = next(path for path in (database, *database.parents) if path.exists())
         if os.access(place, os.W_OK):
             return [Finding(Level.GOOD, "record", f"{database}: none yet, the first run makes it")]
         return [Finding(Level.BAD, "record", f"{database}: {place} is not yours to write; use another --db")]

@@ -10,14 +10,13 @@ from collections.abc import Mapping
 import click
 
 from engine.cli import narration
+from engine.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
 from engine.cli.lazy import Entry, LazyGroup
 from engine.cli.narration import Level
 from engine.cli.session import Failure, Opener, Session, current
 from engine.record.errors import RecordError
 from engine.record.visible import one_line
 from engine.settings.errors import UsageError
-
-DONE, FAILED, WRONG_USE, UNANSWERED, INTERRUPTED = 0, 1, 2, 3, 130
 
 _START, _STEER, _READ, _SET = "Start and go on", "Steer a live run", "Read", "Set up"
 _COMMANDS = {

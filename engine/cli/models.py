@@ -59,7 +59,7 @@ def pull(name: str) -> None:
     finally:
         if shows_progress():
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-    narrate(f"{name} is here{' already' if had else ''}: {place}")
+    narrate(f"{name} is here{' already' if had else ''}: {place} (licence: {weights.licence(name)})")
 
 
 def _progress(done: int, total: int) -> None:

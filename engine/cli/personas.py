@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import click
 
+from engine.cli import listing
 from engine.cli.narration import narrate
-from engine.cli.style import paint, table
 from engine.record.visible import one_line, visible
-from engine.settings.errors import UsageError
 
 
 @click.group(invoke_without_command=True)
@@ -32,19 +31,13 @@ def list_personas(as_json: bool = False) -> None:
     """
     from engine.runs import catalog
 
-    found = catalog.personas()
-    if as_json:
-        from engine.record.export.json_lines import line
+    listing.show(catalog.personas(), as_json, ["name", "guest", "", "", "description"], _row, "no guest is here")
 
-        for item in found:
-            print(line(item))
-        return
-    rows = []
-    for item in found:
-        about = item["error"] or item["description"] or ""
-        whose = "yours" if item["own"] else ""
-        rows.append([item["slug"], one_line(item["name"] or ""), item["language"] or "", whose, one_line(about)])
-    table(["name", "guest", "", "", "description"], rows, [[None] * 4 + ["red" if i["error"] else None] for i in found])
+
+def _row(item: listing.Item) -> list[str]:
+    about = item["error"] or item["description"] or ""
+    name, language = one_line(item["name"] or ""), item["language"] or ""
+    return [item["slug"], name, language, "yours" if item["own"] else "", one_line(about)]
 
 
 @personas.command()
@@ -75,16 +68,11 @@ def check(names: tuple[str, ...]) -> int:
     """
     from engine.talk import personas as files
 
-    bad = 0
-    for name in names or [item.slug for item in files.available()]:
-        try:
-            guest = files.find(name)
-        except UsageError as error:
-            bad += 1
-            print(paint(f"✗ {one_line(str(error))}", "red"))
-        else:
-            print(f"✓ {one_line(guest.name)} ({guest.path})")
-    return 2 if bad else 0
+    def look(name: str) -> str:
+        guest = files.find(name)
+        return f"{one_line(guest.name)} ({guest.path})"
+
+    return listing.check(names or [item.slug for item in files.available()], look)
 
 
 @personas.command()

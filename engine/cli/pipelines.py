@@ -6,10 +6,9 @@ import json
 
 import click
 
+from engine.cli import listing
 from engine.cli.narration import narrate
-from engine.cli.style import paint, table
 from engine.record.visible import one_line, visible
-from engine.settings.errors import UsageError
 
 
 @click.group(invoke_without_command=True)
@@ -34,18 +33,11 @@ def list_pipelines(as_json: bool = False) -> None:
     """
     from engine.runs import catalog
 
-    found = catalog.pipelines()
-    if as_json:
-        from engine.record.export.json_lines import line
+    listing.show(catalog.pipelines(), as_json, ["name", "kind", "title"], _row, "no pipeline is here")
 
-        for item in found:
-            print(line(item))
-        return
-    rows = [[item["name"], str(item["kind"] or ""), one_line(item["error"] or str(item["title"]))] for item in found]
-    if rows:
-        table(["name", "kind", "title"], rows, [[None, None, "red" if item["error"] else None] for item in found])
-    else:
-        narrate("no pipeline is here")
+
+def _row(item: listing.Item) -> list[str]:
+    return [item["name"], str(item["kind"] or ""), one_line(item["error"] or str(item["title"]))]
 
 
 @pipelines.command()
@@ -81,13 +73,8 @@ def check(names: tuple[str, ...], sets: tuple[str, ...]) -> int:
     """
     from engine.runs import pipelines as files
 
-    bad = 0
-    for name in names or list(files.available()):
-        try:
-            files.resolve(name, sets)
-        except UsageError as error:
-            bad += 1
-            print(paint(f"✗ {one_line(str(error))}", "red"))
-        else:
-            print(f"✓ {name}")
-    return 2 if bad else 0
+    def look(name: str) -> str:
+        files.resolve(name, sets)
+        return name
+
+    return listing.check(names or list(files.available()), look)

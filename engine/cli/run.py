@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from engine.cli.exit_codes import DONE
 from engine.cli.narration import narrate
 from engine.cli.session import Session, current, on_terminal, run_argument
 
@@ -50,7 +51,7 @@ def run(session: Session, /, pipeline: str, sets: tuple[str, ...], answers: str,
     if how["detach"]:
         print(run_id, flush=True)
         narrate(f"run {run_id} goes on by itself; `tertulia follow {run_id}` shows it")
-        return 0
+        return DONE
     if not modes and session.opener is not None and on_terminal():
         return session.open_app(run_id)
     from engine.cli.watch import Watch

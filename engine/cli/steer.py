@@ -123,34 +123,25 @@ def edit(session: Session, run: str, turn: int, text: str) -> None:
         narrate(f"others followed turn {turn}: run {changed} is a fork that goes on from the change")
 
 
-@click.command()
-@run_argument
-@click.argument("seat", metavar="SEAT")
-@current
-def take(session: Session, run: str, seat: str) -> None:
-    """Speak for SEAT yourself from its next turn on: the run asks you, here or in any terminal.
+def _seat_verb(name: str, done: str, about: str) -> click.Command:
+    @click.command(name, help=f"{about}\n\n\b\nExample:  tertulia {name} last PARRY")
+    @run_argument
+    @click.argument("seat", metavar="SEAT")
+    @current
+    def command(session: Session, run: str, seat: str) -> None:
+        run = session.find(run)
+        getattr(session.control(), name)(run, seat)
+        narrate(f"run {run}: {done.format(seat=seat, run=run)}")
 
-    \b
-    Example:  tertulia take last PARRY
-    """
-    run = session.find(run)
-    session.control().take(run, seat)
-    narrate(f"run {run}: {seat} will be yours; `tertulia asks {run}` when it is your turn")
+    return command
 
 
-@click.command()
-@run_argument
-@click.argument("seat", metavar="SEAT")
-@current
-def release(session: Session, run: str, seat: str) -> None:
-    """Hand SEAT back to its model.
-
-    \b
-    Example:  tertulia release last PARRY
-    """
-    run = session.find(run)
-    session.control().release(run, seat)
-    narrate(f"run {run}: {seat} will be its model's again")
+take = _seat_verb(
+    "take",
+    "{seat} will be yours; `tertulia asks {run}` when it is your turn",
+    "Speak for SEAT yourself from its next turn on: the run asks you, here or in any terminal.",
+)
+release = _seat_verb("release", "{seat} will be its model's again", "Hand SEAT back to its model.")
 
 
 @click.command()
@@ -173,9 +164,10 @@ def rm(session: Session, run: str, yes: bool) -> None:
 
         if not sys.stdin.isatty():
             raise UsageError(f"rm deletes run {found.id} for good; say --yes")
-        click.confirm(
-            f"Delete run {found.id} ({one_line(found.title, 60)}, {found.turns} turns)?", abort=True, err=True
-        )
+        question = f"Delete run {found.id} ({one_line(found.title, 60)}, {found.turns} turns)?"
+        if not click.confirm(question, err=True):
+            narrate(f"run {found.id} stays")
+            return
     session.control().delete(found.id)
     narrate(f"run {found.id} is deleted")
 

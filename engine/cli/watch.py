@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from engine.cli import prompt
+from engine.cli.exit_codes import DONE, FAILED, INTERRUPTED, UNANSWERED
 from engine.cli.feed import Feed
 from engine.cli.narration import narrate, warn
 from engine.cli.plain import Plain
@@ -88,7 +89,7 @@ class Watch:
             if time.monotonic() > self._stopping:
                 look = f"; `tertulia show {self._feed.run.id}`" if self._kept else ""
                 warn(f"run {self._feed.run.id} has not stopped yet{look}")
-                return 130
+                return INTERRUPTED
             return None
         line = self._lines.poll() if self._lines else None
         if self._heard and line is not None:
@@ -97,7 +98,7 @@ class Watch:
 
     def _interrupted(self) -> int | None:
         if self._stopping is not None:
-            return 130
+            return INTERRUPTED
         if self._lines is None or self._lines.ended or self._interrupts > 1:
             self._stop()
             return None
@@ -110,7 +111,7 @@ class Watch:
             case "d" if self._kept:
                 run = self._feed.run.id
                 narrate(f"run {run} goes on; `tertulia follow {run}` shows it, `tertulia stop {run}` ends it")
-                return 130
+                return INTERRUPTED
             case "s":
                 self._stop()
             case "c" | "":
@@ -156,7 +157,7 @@ class Watch:
         for ask in stuck:
             then = f"`tertulia answer {ask.n} {_choices(ask)}`" if self._kept else "nobody can answer: it is stopped"
             warn(f"tertulia: run {ask.run} waits: ask {ask.n}: {one_line(ask.question)} ({then})")
-        return 3 if stuck else None
+        return UNANSWERED if stuck else None
 
     def _is_left(self, ask: dict[str, Any]) -> bool:
         """Whether this terminal asks it, or names it and leaves."""
@@ -173,7 +174,7 @@ class Watch:
             then = f"; `tertulia resume {run.id}` goes on from its last finished turn" if self._kept else ""
             warn(f"run {run.id} crashed{then}")
         if self._stopping is not None:
-            return 130
+            return INTERRUPTED
         return exit_code(run)
 
     @contextlib.contextmanager
@@ -192,7 +193,7 @@ class Watch:
 
 def exit_code(run: Run) -> int:
     """0 for a run that ended as it should, 1 for one that failed or crashed."""
-    return 0 if run.status in (Status.FINISHED, Status.STOPPED) else 1
+    return DONE if run.status in (Status.FINISHED, Status.STOPPED) else FAILED
 
 
 def _choices(ask: Ask) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from engine.providers import gguf_tensors
 from engine.providers.protocol import Fault, ProviderError
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -57,6 +58,22 @@ def read(path: Path) -> Header:
         file_bytes=size,
         kv_bytes=_kv_bytes(values, architecture),
     )
+
+
+def check_whole(path: Path) -> None:
+    """Whether the file of a model that `read` has accepted holds all its tensors. Raises ProviderError(MODEL)."""
+    size = path.stat().st_size
+    try:
+        needed = gguf_tensors.needed(path)
+    except OSError as error:
+        raise ProviderError(Fault.MODEL, f"{path}: cannot be read: {error.strerror}") from None
+    except gguf_tensors.DamagedError as error:
+        raise ProviderError(Fault.MODEL, f"{path}: {error}; download the file again") from None
+    if size < needed:
+        raise ProviderError(
+            Fault.MODEL,
+            f"{path}: the file is cut short: it has {size:,} of at least {needed:,} bytes; download the file again",
+        )
 
 
 def _kv_bytes(values: dict[str, Any], architecture: str) -> int:

@@ -80,8 +80,10 @@ class Local:
         return found
 
     async def check(self, model: str) -> Model:
-        """The model once its file is there, is a language model and could fit. `size` is what it needs in memory."""
+        """The model once its file is there and whole, is a language model and could fit; `size` is for memory."""
         choice = self._chosen(model)
+        if model not in weights.known():  # those have a size of their own, and a hash
+            await asyncio.to_thread(gguf.check_whole, choice.path)
         size = self._bytes(choice.header, choice.options["num_ctx"])
         if size > memory.capacity():
             raise ProviderError(

@@ -92,12 +92,6 @@ class Wire:
         answer = await self._post("/tokenize", {"content": text, "add_special": True, "parse_special": True})
         return len(answer["tokens"])
 
-    async def busy(self) -> list[bool]:
-        """For each slot, whether the server is working in it."""
-        with _faults():
-            response = await self._http.get("/slots")
-        return [bool(slot["is_processing"]) for slot in response.json()]
-
     async def _template_thinks(self) -> bool:
         if self._thinks is None:
             with _faults():

@@ -106,6 +106,11 @@ def path(name: str) -> Path | None:
     return folder() / model.file if whole else None
 
 
+def licence(name: str) -> str:
+    """Under which licence the weights of the model `name` come."""
+    return _listed()[name].licence
+
+
 def resolve(model: str) -> Path:
     """The GGUF file that `model` means: an embedded name, a file of the models folder, or a path.
 

@@ -13,6 +13,7 @@ from engine.record.errors import RecordError, explain
 from engine.settings import paths
 
 BUSY_MS = 10_000
+_FOREIGN = "a database, but not a record of this program; use another --db"
 _T = TypeVar("_T")
 
 
@@ -62,7 +63,8 @@ def open_reader(path: Path) -> sqlite3.Connection:
     if version == 0:
         empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
         db.close()
-        raise RecordError(f"{path}: {'an empty record' if empty else 'not a record of this program'}; use another --db")
+        what = "an empty file, no record yet; `tertulia run eliza-meets-parry` makes it one" if empty else _FOREIGN
+        raise RecordError(f"{path}: {what}")
     return db
 
 
@@ -125,7 +127,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     if version > schema.VERSION:
         raise _too_new(path, version)
     if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise RecordError(f"{path}: a database, but not a record of this program; use another --db")
+        raise RecordError(f"{path}: {_FOREIGN}")
     live = [run for run, pid in presence.alive(path).items() if pid != os.getpid()]
     if version not in (0, schema.VERSION) and live:
         names = ", ".join(sorted(live))

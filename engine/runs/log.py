@@ -14,6 +14,8 @@ from engine.settings import paths
 
 MAX_BYTES = 1 << 20
 KEPT = 2
+TRYING = "; trying again"
+"""How a line ends whose fault the host hopes to outlast."""
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [A-Z]+ ")
 
 
@@ -78,9 +80,18 @@ def size(database: Path, run: str) -> int:
 
 def last_line(database: Path, run: str, since: int = 0) -> str:
     """The newest line of the run's log after byte `since`, without its time stamp; empty when there is none."""
-    try:
-        text = log_file(database, run).read_bytes()[since:].decode("utf-8", "replace")
-    except OSError:
-        return ""
-    lines = text.strip().splitlines()
+    lines = _lines(database, run, since)
     return _STAMP.sub("", lines[-1]) if lines else ""
+
+
+def trouble(database: Path, run: str, since: int = 0) -> str:
+    """What the host says to try again, where that is the newest line of its log after byte `since`; else empty."""
+    line = last_line(database, run, since)
+    return line if line.endswith(TRYING) else ""
+
+
+def _lines(database: Path, run: str, since: int) -> list[str]:
+    try:
+        return log_file(database, run).read_bytes()[since:].decode("utf-8", "replace").strip().splitlines()
+    except OSError:
+        return []

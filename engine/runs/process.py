@@ -63,7 +63,7 @@ def _host(database: Path, run_id: str, level: int, owner: Path | None) -> int:
         return 1
 
     def trouble(error: DiskFullError | None) -> None:
-        logger.warning("%s; trying again", error) if error else logger.warning("the disk has room again")
+        logger.warning("%s%s", error, log.TRYING) if error else logger.warning("the disk has room again")
 
     try:
         writer = Writer(database, trouble)

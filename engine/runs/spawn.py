@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -10,13 +11,15 @@ from pathlib import Path
 
 from engine.record import presence, runs
 from engine.record.connection import open_reader
-from engine.record.errors import RecordError
+from engine.record.errors import DiskFullError, RecordError
 from engine.record.runs import Status
 from engine.runs import log
 from engine.settings import keys
 
 PATIENCE = 30.0
 """Seconds to wait for `run.started`."""
+_ROOM = 1 << 14
+"""Bytes without which no transaction and no log has room."""
 DEFAULT_LEVEL = 20
 _OPTIONS = {10: ["--verbose"], 30: ["--quiet"]}
 """How a host is told its log's level, by the number that the logging module gives it."""
@@ -45,7 +48,11 @@ def spawn(database: Path, run_id: str, level: int = DEFAULT_LEVEL, owner: Path |
         )
     finally:
         os.close(out)
-    db = open_reader(database)
+    try:
+        db = open_reader(database)
+    except DiskFullError as error:  # nor will the host get any further, before there is room
+        raise DiskFullError(f"run {run_id} has not started yet: {error}") from None
+    fault = ""
     try:
         while time.time() - since < PATIENCE:
             run = runs.find(db, run_id)
@@ -55,16 +62,32 @@ def spawn(database: Path, run_id: str, level: int = DEFAULT_LEVEL, owner: Path |
                 return
             if process.poll() is not None:
                 break
+            if fault := _trouble(database, run_id, written):
+                break
             time.sleep(0.02)
     finally:
         db.close()
     process.poll()
     said = log.last_line(database, run_id, written)
+    if process.returncode is None and fault:
+        raise RecordError(f"run {run_id} has not started yet: {fault}")
     if process.returncode is None:
-        raise RecordError(f"run {run_id}: its host has not started after {PATIENCE:.0f} s; see {path}")
+        last = f": {said}" if said else ""
+        raise RecordError(f"run {run_id}: its host has not started after {PATIENCE:.0f} s{last}; see {path}")
     if presence.holder(database, run_id) is not None:
         raise RecordError(f"run {run_id}: another host has it already; `tertulia follow {run_id}` shows it")
-    raise RecordError(f"run {run_id}: its host did not start: {said or f'see {path}'}")
+    raise RecordError(f"run {run_id}: its host did not start: {said or _full(database, run_id) or f'see {path}'}")
+
+
+def _trouble(database: Path, run: str, written: int) -> str:
+    """Why a host that lives has not begun: what it logs, or what it can no longer log."""
+    return log.trouble(database, run, written) or _full(database, run)
+
+
+def _full(database: Path, run: str) -> str:
+    """What a disk without room keeps from the log."""
+    free = shutil.disk_usage(database.parent).free
+    return f"{database}: the disk is full; free some space, then `tertulia resume {run}`" if free < _ROOM else ""
 
 
 def is_live(database: Path, run: runs.Run) -> bool:

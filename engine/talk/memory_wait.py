@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Protocol
 
 from engine.runs.host import Host
@@ -19,10 +20,16 @@ class MemoryWait:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._waiting: asyncio.Task[None] | None = None
+        self._names = ""
+        self._changed = asyncio.Event()
 
     def begin(self, holders: Sequence[Holder]) -> None:
+        """Say for whom the run waits; called again when others hold the memory."""
         names = ", ".join(dict.fromkeys(holder.who for holder in holders)) or "other programs"
-        self._waiting = self._waiting or asyncio.get_running_loop().create_task(self._wait(names))
+        if names != self._names:
+            self._names = names
+            self._changed.set()
+        self._waiting = self._waiting or asyncio.get_running_loop().create_task(self._wait())
 
     async def end(self) -> None:
         """The model has answered: whatever memory it waited for, it has."""
@@ -31,6 +38,14 @@ class MemoryWait:
             waited.cancel()
             await asyncio.wait({waited})
 
-    async def _wait(self, names: str) -> None:
-        async with self._host.waiting(f"memory held by {names}"):
-            await asyncio.Event().wait()
+    async def _wait(self) -> None:
+        told = AsyncExitStack()
+        try:
+            while True:
+                self._changed.clear()
+                before, told = told, AsyncExitStack()
+                await told.enter_async_context(self._host.waiting(f"memory held by {self._names}"))
+                await before.aclose()  # only now, so that the run never seems to go on in between
+                await self._changed.wait()
+        finally:
+            await told.aclose()

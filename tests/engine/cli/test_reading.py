@@ -17,6 +17,7 @@ from engine.record.reader import Reader
 from engine.record.runs import Status
 
 from .conftest import Cli
+from .test_running import Terminal
 
 PUBLIC = {
     "id",
@@ -175,3 +176,23 @@ def test_asks_are_listed_and_answered_once(cli: Cli, record: str, database: Path
     reader = Reader(database)
     assert [(ask.answer, ask.state) for ask in reader.asks(every=True)] == [("retry", "answered")]
     reader.close()
+
+
+@pytest.mark.parametrize(("typed", "code"), [("n\n", 0), ("\n", 0), ("y\n", 0), ("\x03", 130)])
+def test_rm_asks_and_takes_no_for_an_answer(typed: str, code: int, cli: Cli, record: str, database: Path) -> None:
+    terminal = Terminal("--db", database, "rm", record)
+    terminal.until(r"Delete run \w+ .*\[y/N\]: ")
+    terminal.type(typed)
+    assert terminal.wait() == code
+    left = [run["id"] for run in cli("runs", "--json").lines]
+    assert left == ([] if typed == "y\n" else [record])
+    assert ("stays" in terminal.seen) is (typed in ("n\n", "\n"))
+
+
+def test_an_empty_file_is_no_record_yet(cli: Cli, database: Path) -> None:
+    database.touch()
+    for words in (["runs"], ["show", "last"], ["asks"]):
+        result = cli(*words)
+        assert result.code == 1 and "an empty file, no record yet; `tertulia run" in result.err
+    (found,) = [item for item in cli("doctor", "--json").lines if item["what"] == "record"]
+    assert found["level"] == "good" and "the first run makes it" in found["text"]

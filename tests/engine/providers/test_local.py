@@ -93,7 +93,10 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 async def working(local: Local) -> bool:
     (loader,) = local._models.values()
-    return loader._running is not None and any(await loader._running.wire.busy())
+    if loader._running is None:
+        return False
+    slots = await loader._running.wire._http.get("/slots")
+    return any(slot["is_processing"] for slot in slots.json())
 
 
 async def idle(local: Local) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.providers import gguf
-from engine.providers.protocol import Fault, ProviderError
+from engine.providers import gguf, leases
+from engine.providers.local import Local
+from engine.providers.local_process import ModelProcess
+from engine.providers.protocol import Fault, Message, ProviderError, Request
 
 
 def text(value: str) -> bytes:
@@ -75,6 +79,105 @@ def test_what_is_no_model(tmp_path: Path, data: bytes, says: str) -> None:
     with pytest.raises(ProviderError, match=says) as caught:
         gguf.read(path)
     assert caught.value.fault is Fault.MODEL and str(path) in str(caught.value)
+
+
+def model(tensors: list[tuple[str, list[int], int, int]], data: int, **more: str | int | list[int]) -> bytes:
+    """A file with a vocabulary and `tensors` (name, dimensions, type, offset), and `data` bytes of them."""
+    values = b"".join(entry(key, value) for key, value in {**TINY, **more}.items())
+    words = [f"word {number}" for number in range(50)]
+    values += text("tokenizer.ggml.tokens") + struct.pack("<IIQ", 9, 8, len(words)) + b"".join(map(text, words))
+    values += text("tokenizer.ggml.scores") + struct.pack("<IIQ", 9, 6, 3) + struct.pack("<3f", 1, 2, 3)
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(TINY) + len(more) + 2) + values
+    for name, dimensions, kind, offset in tensors:
+        head += text(name) + struct.pack(f"<I{len(dimensions)}Q", len(dimensions), *dimensions)
+        head += struct.pack("<IQ", kind, offset)
+    alignment = int(str(more.get("general.alignment", 32)))
+    return head + b"\0" * (-len(head) % alignment) + b"\1" * data
+
+
+Q4_1, F32, UNKNOWN = 3, 0, 99
+
+
+@pytest.mark.parametrize(
+    ("tensors", "size", "more"),
+    [
+        ([("a", [64, 10], Q4_1, 0), ("b", [7], F32, 416)], 416 + 28, {}),
+        ([("b", [7], F32, 448), ("a", [64, 10], Q4_1, 0)], 448 + 28, {"general.alignment": 64}),
+        ([("a", [64, 10], F32, 0), ("b", [9], UNKNOWN, 2560)], 2560, {}),
+        ([], 0, {}),
+    ],
+    ids=["plain", "aligned to 64", "of a type not known here", "none"],
+)
+def test_a_file_that_is_cut_short_is_found_by_its_tensors(
+    tmp_path: Path, tensors: list[tuple[str, list[int], int, int]], size: int, more: dict[str, str | int | list[int]]
+) -> None:
+    path = tmp_path / "tiny.gguf"
+    whole = model(tensors, size, **more)
+    path.write_bytes(whole)
+    gguf.read(path)
+    gguf.check_whole(path)
+    for cut in (1, size // 2 + 1, size + 40):
+        path.write_bytes(whole[: len(whole) - cut])
+        with pytest.raises(ProviderError, match=r"cut short.*download") as caught:
+            gguf.check_whole(path)
+        assert caught.value.fault is Fault.MODEL and str(path) in str(caught.value)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(4, 1500), st.binary(min_size=1, max_size=12))
+def test_damaged_tensors_are_followed_or_refused(tmp_path: Path, at: int, damage: bytes) -> None:
+    data = bytearray(model([("a", [64, 10], Q4_1, 0), ("b", [7], F32, 416)], 444))
+    data[at : at + len(damage)] = damage
+    path = tmp_path / "damaged.gguf"
+    path.write_bytes(data)
+    try:
+        gguf.check_whole(path)
+    except ProviderError as error:
+        assert error.fault is Fault.MODEL
+
+
+async def test_a_broken_download_is_no_model_to_start_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERTULIA_MODELS", str(tmp_path))
+    path = tmp_path / "tiny.gguf"
+    path.write_bytes(model([("a", [64, 10], Q4_1, 0)], 400)[:-8])
+    with pytest.raises(ProviderError, match=r"cut short: it has .* of at least"):
+        await Local().check("tiny.gguf")
+    (listed,) = await Local().models()
+    assert "cut short" in listed.note
+
+
+async def test_a_lease_that_cannot_be_written_leaves_neither_process_nor_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = asyncio.Event()
+    closing: list[str] = []
+
+    class Process:
+        pid = 1
+
+        def on_end(self, callback: Callable[[], None]) -> None:
+            self.callback = callback
+
+        async def close(self) -> None:
+            closing.append("closed")
+            self.callback()
+            ended.set()
+
+    async def start(spec: object) -> Process:
+        return Process()
+
+    def full(lease: leases.Lease, process: int) -> None:
+        raise OSError(28, "No space left on device", "x.lease")
+
+    monkeypatch.setenv("TERTULIA_MODELS", str(tmp_path))
+    monkeypatch.setenv("TERTULIA_MODEL_MEMORY", str(1 << 40))
+    monkeypatch.setattr(ModelProcess, "start", start)
+    monkeypatch.setattr(leases.Lease, "taken_by", full)
+    (tmp_path / "tiny.gguf").write_bytes(model([], 0))
+    with pytest.raises(OSError, match="No space"):
+        async for _ in Local().stream(Request("tiny.gguf", [Message("user", "Hello.")])):
+            pass
+    assert closing == ["closed"] and leases.holders() == []
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,6 +1,7 @@
 """A duel on a disk that fills up, played inside a mount namespace of its own; prints what was seen as JSON.
 
-Called with a folder, a pipeline, and how it goes on: `room` (there is room while the host waits), `late` (it gives up).
+Called with a folder, a pipeline, and how it goes on: `room` (there is room while the host waits), `late` (it gives up),
+`begin` (it was full before the host began), `dark` (so full that nobody can look, nor the host log).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from engine.record import runs
 from engine.record.connection import open_reader, write_once
+from engine.record.errors import RecordError
 from engine.record.runs import Status
 from engine.runs import log, pipelines, spawn
 from engine.runs.control import Control
@@ -30,10 +32,13 @@ def main(folder: Path, file: Path, how: str) -> dict[str, Any]:
     elsewhere.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)], check=True)
     database = disk / "t.db"
-    Path(f"{database}.runs").symlink_to(elsewhere)  # so that the log can say what happens
+    if how != "dark":
+        Path(f"{database}.runs").symlink_to(elsewhere)  # so that the log can say what happens
     pipeline = json.loads(file.read_text())
     spec = pipelines.resolve(pipeline)
     run = write_once(database, lambda db: runs.create(db, spec["kind"], spec["title"], spec))
+    if how in ("begin", "dark"):
+        return begin(database, run, disk, how)
     host = subprocess.Popen(
         [
             sys.executable,
@@ -67,6 +72,23 @@ def main(folder: Path, file: Path, how: str) -> dict[str, Any]:
     seen["log"] = log.log_file(database, run).read_text()
     assert ended.status in (Status.FINISHED, Status.FAILED)
     return seen
+
+
+def begin(database: Path, run: str, disk: Path, how: str) -> dict[str, Any]:
+    """The disk fills between the run's row and its host's first commit."""
+    log.log_file(database, run).touch(mode=0o600)
+    spawn.PATIENCE = 600.0  # beyond the test's own: what ends the wait must be what is found out
+    follower = Watch(database, run) if how == "begin" else None  # a full disk does not lock out who is there already
+    ballast = fill(disk)
+    seen: dict[str, Any] = {"said": "", "log": ""}
+    try:
+        spawn.spawn(database, run)
+    except RecordError as error:
+        seen["said"] = str(error)
+    seen["log"] = log.log_file(database, run).read_text()
+    ballast.unlink()
+    ended = (follower or Watch(database, run)).until_over(deadline=60)
+    return {**seen, "reason": ended.reason}
 
 
 def fill(disk: Path) -> Path:

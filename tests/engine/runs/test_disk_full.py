@@ -67,3 +67,12 @@ def test_a_disk_that_stays_full_ends_the_host_in_one_line_and_resume_goes_on(
     assert "Traceback" not in seen["log"]
     assert seen["kept"] and seen["whole"] == "ok" and seen["reason"] == "limit:turns"
     assert seen["said"] == EXPECTED
+
+
+@pytest.mark.parametrize("how", ["begin", "dark"])
+def test_a_disk_that_is_full_before_the_host_begins_is_named_at_once(
+    how: str, played: Callable[[str], dict[str, Any]]
+) -> None:
+    seen = played(how)
+    assert "has not started yet: " in seen["said"] and "the disk is full; free some space" in seen["said"]
+    assert seen["reason"] == "limit:turns"

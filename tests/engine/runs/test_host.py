@@ -334,6 +334,15 @@ log.open_log = opened
     assert log.last_line(database, run) == f"run {run}: finished, limit:turns"
 
 
+def test_a_host_that_tries_again_says_so_in_its_newest_line(database: Path) -> None:
+    path = log.log_file(database, "x")
+    path.write_text("2026-01-01 10:00:00,000 WARNING t.db: the disk is full; trying again\n")
+    assert log.trouble(database, "x") == "t.db: the disk is full; trying again"
+    with path.open("a") as file:
+        file.write("2026-01-01 10:00:01,000 WARNING the disk has room again\n")
+    assert log.trouble(database, "x") == "" == log.trouble(database, "none")
+
+
 def test_a_log_line_is_given_whole(database: Path) -> None:
     path = log.log_file(database, "x")
     path.write_text("2026-01-01 10:00:00,000 ERROR the run failed\nTraceback:\nValueError: one two three four five\n")
