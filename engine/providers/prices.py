@@ -16,6 +16,7 @@ from engine.settings import layers
 from engine.settings.errors import UsageError, nearest
 
 _FIELDS = ("prompt", "answer", "cached")
+_looked_up_once = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ async def cost(endpoint: str, model: str, usage: Usage) -> float | None:
     """USD for the usage, None where the price is not known. Raises UsageError for a broken prices.yml."""
     known, price = _listed(table(), f"{endpoint}/{model}")
     if not known:
+        if _looked_up_once:
+            return _looked_up(endpoint, model, usage)
         return await asyncio.to_thread(_looked_up, endpoint, model, usage)
     if price is None:
         return None
@@ -83,11 +86,14 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 
 def _looked_up(endpoint: str, model: str, usage: Usage) -> float | None:
-    """From genai-prices. Importing it and its first look-up take 0.9 s of CPU, hence the thread."""
+    """From genai-prices. Importing it and its first look-up take 0.9 s of CPU, hence a thread for that one."""
+    global _looked_up_once
     package: Any = importlib.import_module("genai_prices")
     counted = package.Usage(input_tokens=usage.prompt, cache_read_tokens=usage.cached, output_tokens=usage.answer)
     try:
         found = package.calc_price(counted, model, provider_api_url=registry.endpoint(endpoint).url)
     except LookupError:
         return None
+    finally:
+        _looked_up_once = True
     return float(found.total_price)
