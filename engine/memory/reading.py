@@ -86,11 +86,10 @@ class Reading:
         line = self._line(self._process.stdout.fileno(), time.monotonic() + limits.seconds)
         answer = json.loads(line) if line else {}
         if not line or answer.get("last"):
-            late = not line and self._process.poll() is None
             self._end()
             for request in others:
                 self._send(request)
-            if late:
+            if line is None:
                 return UnreadableError(f"takes more than {limits.seconds:g} s to read ({_KEY}seconds)")
             if not line:
                 return UnreadableError(_too_big(limits.megabytes))
@@ -104,7 +103,7 @@ class Reading:
         return Document(source.path, source.kind, title, digest, size, source.mtime_ns, passages, links)
 
     def _line(self, stream: int, deadline: float) -> bytes | None:
-        """The next line of the process, or None when it ended or let the deadline pass."""
+        """The next line of the process, "" when it ended, None when it let the deadline pass."""
         parts = [self._pending]
         while b"\n" not in parts[-1]:
             left = deadline - time.monotonic()
@@ -112,7 +111,7 @@ class Reading:
                 return None
             parts.append(os.read(stream, 1 << 20))
             if not parts[-1]:
-                return None
+                return b""
         line, _, self._pending = b"".join(parts).partition(b"\n")
         return line
 

@@ -63,7 +63,9 @@ class StoreConformance:
         store.put([document("/a", "x", "y", "z")], rows((1, 0, 0), (1, 1, 0), (0, 0, 1)), "m")
         asked = rows((1, 0.1, 0))[0]
         found = store.nearest(asked, 2)
-        assert [store.chunks([n])[n].text for n, _ in found] == ["x", "y"] and found[0][1] == pytest.approx(0.005, abs=1e-3)
+        assert [store.chunks([n])[n].text for n, _ in found] == ["x", "y"] and found[0][1] == pytest.approx(
+            0.005, abs=1e-3
+        )
         other = opened()
         other.put([document("/b", "nearer")], rows((1, 0.1, 0)), "m")
         (first, away), *_ = store.nearest(asked, 9)

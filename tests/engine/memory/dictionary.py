@@ -35,7 +35,9 @@ def folder() -> Path:
     if (place / "complete").exists():
         return place
     place.mkdir(parents=True, exist_ok=True)
-    fetched = subprocess.run(["apt-get", "download", *_PACKAGES], cwd=place, capture_output=True, text=True, check=False)
+    fetched = subprocess.run(
+        ["apt-get", "download", *_PACKAGES], cwd=place, capture_output=True, text=True, check=False
+    )
     if fetched.returncode:  # a fresh machine has no list of packages yet
         subprocess.run(["apt-get", "update"], capture_output=True, check=True, timeout=300)
         subprocess.run(["apt-get", "download", *_PACKAGES], cwd=place, capture_output=True, check=True, timeout=300)

@@ -33,7 +33,9 @@ class Measured:
         return float(self.hits.mean())
 
 
-def fill(folder: Path, database: Path, entries: Sequence[Entry], embedder: Embedder | None) -> tuple[SqliteStore, Outcome]:
+def fill(
+    folder: Path, database: Path, entries: Sequence[Entry], embedder: Embedder | None
+) -> tuple[SqliteStore, Outcome]:
     """A store of the entries, each a file whose name says nothing."""
     folder.mkdir()
     for number, entry in enumerate(entries):

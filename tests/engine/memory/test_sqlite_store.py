@@ -72,10 +72,9 @@ def test_a_file_that_is_no_memory_is_named_in_one_line(
 ) -> None:
     path = tmp_path / "t.memory.db"
     spoil(path)
-    with pytest.raises(StoreError, match=says) as caught:
-        with SqliteStore(path) as store:
-            store.words(["word"], 9)
-            store.items()
+    with pytest.raises(StoreError, match=says) as caught, SqliteStore(path) as store:
+        store.words(["word"], 9)
+        store.items()
     assert "\n" not in str(caught.value)
 
 
