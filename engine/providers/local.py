@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +151,8 @@ class Local:
             header = gguf.read(path)
             embedded = weights.known().get(model)
             own = embedded.options if embedded else {}
+            if embedded and embedded.window:
+                header = replace(header, window=min(header.window, embedded.window))
             options = {"num_ctx": min(DEFAULT_WINDOW, header.window), **own, **self._place.options}
             self._choices[model] = _Choice(
                 path,
