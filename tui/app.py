@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 from textual import events, on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.filter import Monochrome, NoColor
-from textual.widgets import Static
+from textual.widget import Widget
+from textual.widgets import Input, Static, TextArea
 
 from engine.record.errors import RecordError
 from engine.record.reader import Reader
@@ -95,6 +97,8 @@ class TertuliaApp(App[int], Explains):
         self._first = run
         self._lifeline: Lifeline | None = None
         self._sweeper: Sweeper | None = None
+        self._aims: WeakKeyDictionary[events.Key, Widget | None] = WeakKeyDictionary()
+        """What had the focus when a key was pressed."""
         self._interrupted = float("-inf")
         self._period = 1 / (10 if os.environ.get("SSH_CONNECTION") else 15)
         self.runs_left = 0
@@ -219,17 +223,20 @@ class TertuliaApp(App[int], Explains):
         self.notify(one_line(why), severity="error", timeout=8, markup=False)
 
     async def on_event(self, event: events.Event) -> None:
-        if self._sweeper and isinstance(event, events.InputEvent):
-            self._sweeper.touched(time.monotonic())
+        if isinstance(event, events.InputEvent) and not event.is_forwarded:
+            if self._sweeper:
+                self._sweeper.touched(time.monotonic())
+            if isinstance(event, events.Key):
+                self._aims[event] = self.focused
         await super().on_event(event)
 
     def on_key(self, event: events.Key) -> None:
         """A key that nothing took: it was typed ahead of a change of focus, or belongs to a command that is off."""
         focused = self.focused
-        if focused and focused.check_consume_key(event.key, event.character):
+        if isinstance(focused, Input | TextArea) and self._aims.get(event, focused) is not focused:
             # It went to what had the focus before the key in front of it moved the focus to where one types.
             focused.post_message(events.Key(event.key, event.character))
-            event.prevent_default()  # else it would be obeyed as well
+            event.prevent_default()  # else it would be obeyed as well, and before the letters that are on their way
             return
         for entry in entries(self.screen):
             if entry.off and event.key in entry.keys and entry.id != "app.back":

@@ -33,6 +33,8 @@ class Plain:
         self._seat = ""
         self._shown = ""
         self._held = ""
+        self._swapped_by = ""
+        """Who asked for the change of a seat that comes next."""
         self._began: dict[int, float] = {}
         """When each turn's newest try began, by number."""
 
@@ -58,6 +60,13 @@ class Plain:
             case "note.given" if "as" not in data:  # words for a seat come as its turn
                 self._end_line()
                 self.say(data["seat"], data["text"], note=True)
+            case "command.taken" if data["verb"] == "swap":
+                self._swapped_by = data["who"]  # the change itself says what, in one line
+            case "seat.changed":
+                by, self._swapped_by = self._swapped_by, ""
+                self.narrate((f"{one_line(by)}: " if by else "") + _NARRATED[event.kind](data))
+            case "spec.changed" if data["changes"] and all(key.startswith("seats.") for key in data["changes"]):
+                pass  # seat.changed, seat.taken and seat.released say it
             case kind if tell := _NARRATED.get(kind):
                 self.narrate(tell(data), Level.WARNING if kind in _WARNINGS else Level.INFO)
             case kind if tell := _DETAILS.get(kind):

@@ -54,7 +54,7 @@ async def test_the_footer_shows_at_most_seven_keys_and_only_useful_ones(book: Bo
     async with app.run_test(size=(120, 24)) as pilot:
         await until(pilot, lambda: "? help" in screen_text(app))
         empty = screen_text(app).splitlines()[-1]
-        assert "n new duel" in empty and "export" not in empty
+        assert "n new " in empty and "export" not in empty
         book.run("Talk")
         await until(pilot, lambda: "export" in screen_text(app).splitlines()[-1])
         assert len(app.query_one(KeyLine)._entries) <= FOOTER
@@ -190,12 +190,18 @@ async def test_a_record_that_goes_is_one_line_and_no_crash(book: Book) -> None:
         assert app.is_running
 
 
-@pytest.mark.parametrize("content", [b"", b"not a database at all, but long enough to be read as a header " * 4])
-async def test_a_file_that_is_no_record_is_one_line_and_no_crash(book: Book, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "an empty file, no record yet"),
+        (b"not a database at all, but long enough to be read as a header " * 4, "use another --db"),
+    ],
+)
+async def test_a_file_that_is_no_record_is_one_line_and_no_crash(book: Book, content: bytes, said: str) -> None:
     book.path.write_bytes(content)
     app = _app(book)
     async with app.run_test(size=(120, 24)) as pilot:
-        await until(pilot, lambda: "use another --db" in " ".join(screen_text(app).split()))
+        await until(pilot, lambda: said in " ".join(screen_text(app).split()))
         await pilot.press("j", "question_mark", "escape")
         assert app.is_running
 

@@ -14,6 +14,7 @@ from engine.record.events import Kind
 from engine.record.runs import Status
 from tests.tui.duel_stage import DuelApp, Stage
 from tui.widgets.detail import MessageDetail
+from tui.widgets.heading import Heading
 
 SIZE = (100, 30)
 
@@ -205,6 +206,43 @@ async def test_a_dead_host_is_seen_without_an_event(stage: Stage) -> None:
         assert app.pane.view and app.pane.view.status is Status.CRASHED
         await pilot.press("space")
         assert app.done == [("resume", stage.id, [])]
+
+
+async def test_a_turn_that_its_host_left_unsaid_stands_still_until_the_run_goes_on(stage: Stage) -> None:
+    stage.begin()
+    stage.say("They are pat")
+    app = DuelApp(stage.path, stage.id)
+    async with app.run_test(size=SIZE):
+        assert "They are pat▌" in text(app)
+        stage.host = None
+        app.tick(1.1)
+        assert "▌" not in text(app) and "cut off: the host died; kept for when the run goes on" in text(app)
+        stage.host = 4712
+        stage.do(lambda db: turns.keep_partial(db, stage.n, stage.live, None, "crash"))
+        stage.do(lambda db: runs.start(db, stage.n, 1, resumed=True))
+        stage.begin()
+        app.tick(1.1)
+        stage.say("They are ")
+        app.tick()
+        assert "They are ▌" in text(app) and "cut off: the host died; kept, no part of the talk" in text(app)
+
+
+async def test_the_title_says_who_has_the_floor(stage: Stage) -> None:
+    app = DuelApp(stage.path, stage.id)
+    async with app.run_test(size=SIZE):
+        said = []
+        for step in (lambda: None, stage.begin, lambda: stage.say("", "hm"), lambda: stage.say("Go on."), stage.finish):
+            step()
+            app.tick()
+            said.append("".join(part for part, _ in app.pane.query_one("#title", Heading)._right))
+        assert [("thinks" in line, "speaks" in line) for line in said] == [
+            (False, False),
+            (True, False),
+            (True, False),
+            (False, True),
+            (False, False),
+        ]
+        assert all("ELIZA " in line for line in said[1:4])
 
 
 async def test_two_apps_show_the_same_in_the_same_order(stage: Stage) -> None:

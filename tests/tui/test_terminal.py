@@ -200,6 +200,17 @@ def test_a_mistake_in_the_keys_file_is_said_before_anything_is_drawn(
     assert b"\x1b[?1049h" not in terminal.raw
 
 
+def test_the_key_to_speak_and_what_is_said_may_come_in_one_burst(
+    terminals: Callable[..., Terminal], record: Path
+) -> None:
+    terminal = terminals("--db", str(record))
+    terminal.see("A talk that goes on")
+    terminal.type("\r")
+    terminal.see("type to join in")
+    terminal.type("iask him about it\rand if so, why\r")
+    assert _said(terminal, record, 2) == ["ask him about it", "and if so, why"]
+
+
 def test_what_is_typed_in_one_burst_is_said_whole_and_in_order(
     terminals: Callable[..., Terminal], record: Path
 ) -> None:
@@ -213,13 +224,18 @@ def test_what_is_typed_in_one_burst_is_said_whole_and_in_order(
     terminal.see("> what I still")
     terminal.type(" write")
     terminal.see("> what I still write")
+    assert _said(terminal, record, 2) == ["ask him about it", "and then about the horses"]
+
+
+def _said(terminal: Terminal, record: Path, count: int) -> list[str]:
+    """The words that wait for the run that is live, once there are so many."""
     reader = Reader(record)
     try:
         run = next(run for run in reader.runs() if run.status is Status.RUNNING)
         deadline = time.monotonic() + PATIENCE
-        while len(said := commands.waiting(reader.db, run.n)) < 2:
-            assert time.monotonic() < deadline, said
+        while len(said := commands.waiting(reader.db, run.n)) < count:
+            assert time.monotonic() < deadline, (said, terminal.text)
             terminal.read(0.05)
-        assert [command.args["text"] for command in said] == ["ask him about it", "and then about the horses"]
+        return [command.args["text"] for command in said]
     finally:
         reader.close()

@@ -1,4 +1,4 @@
-"""A duel as it is shown: attached once, then kept current by events. Attaching late gives what following gave.
+"""What a run says, as it is shown: attached once, then kept current by events. Coming late gives what following gave.
 
 Places in the transcript are event ids, so that what is read later (an older page, a late attachment) falls where a
 watcher who was there from the start has it. Totals (tokens, cost) and derived states (crashed) have no event of their
@@ -7,7 +7,6 @@ own: `refresh` takes them from the run's row, and `stale` says when to.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,15 +14,15 @@ from engine.record import events as log
 from engine.record.asks import Ask, Option
 from engine.record.events import Event, Kind
 from engine.record.reader import Attachment, Reader
-from engine.record.runs import Run, Status
+from engine.record.runs import ACTIVE, Run, Status
 from engine.record.turns import State, Turn
 from tui.state import wording
 from tui.state.entries import WAITING, Entry, of_note, of_turn
 from tui.state.seats import SeatView, of_spec
+from tui.state.timeline import Timeline
 
 PAGE = 200
 """Turns and notes that are read at once."""
-_RECENT = 30
 _PLACES = frozenset({*wording.KINDS, Kind.TURN_STARTED, Kind.NOTE_GIVEN})
 _STATUS: dict[str, Status] = {
     Kind.RUN_QUEUED: Status.QUEUED,
@@ -42,26 +41,25 @@ _TRIES = frozenset({Kind.CALL_RETRIED, Kind.TURN_PARTIAL, Kind.TURN_FAILED})
 _SPEC = frozenset({Kind.SPEC_CHANGED, Kind.SEAT_CHANGED, Kind.SEAT_TAKEN, Kind.SEAT_RELEASED})
 
 
-class Conversation:
-    """`entries` are in the order they are read; queued notes come last. `asks` are open, oldest first."""
+class Conversation(Timeline):
+    """A timeline that knows how its run stands. `asks` are open, oldest first."""
 
     def __init__(self, found: Attachment, places: Iterator[Event], *, page: int = PAGE) -> None:
         """`places` are the run's events of the kinds that have a place, up to `found.newest`, newest first."""
-        self.entries: list[Entry] = []
+        super().__init__()
         self.asks: list[Ask] = list(found.asks)
         self.last = found.newest
         self.stale = False
         """Whether something happened that only the run's row tells."""
         self.spec_stale = False
-        self.moved = 0
-        """Grows whenever entries come or go anywhere but at the end."""
         self._walked = 0
         self._oldest: int | None = None
         self._given: set[int] = set()
         self.has_older = False
         self.refresh(found.run, found.spec)
         self._read(found.turns, places, page)
-        self._fold()
+        self.fold()
+        self._still()
 
     @classmethod
     def attach(cls, reader: Reader, run_id: str, page: int = PAGE) -> Conversation:
@@ -75,10 +73,18 @@ class Conversation:
         self.status, self.reason, self.detail = run.status, run.reason, run.detail
         self.turns = run.turns
         self.stale = False
+        self._still()
         if spec is not None:
             self.spec = spec
             self.seats: list[SeatView] = of_spec(spec)
             self.spec_stale = False
+
+    def _still(self) -> None:
+        """A turn whose host has died stands still until a resume has ended it."""
+        live, still = self.live, self.status not in ACTIVE
+        if live and live.still != still:
+            live.still = still
+            live.version += 1
 
     @property
     def limit(self) -> int | None:
@@ -86,29 +92,10 @@ class Conversation:
         return (self.spec.get("limits") or {}).get("turns") or None
 
     @property
-    def live(self) -> Entry | None:
-        """The turn being spoken."""
-        for entry in reversed(self.entries):
-            if entry.live:
-                return entry
-            if entry.kind == "turn" and entry.state is State.FINISHED:
-                return None
-        return None
-
-    @property
     def turn(self) -> int:
         """The number of the turn being spoken, or of the last one."""
         live = self.live
         return live.seq if live else self.turns
-
-    @property
-    def rate(self) -> float | None:
-        """Tokens per second of the last finished turn whose provider counted them, if it was not long ago."""
-        return next((entry.rate for entry in reversed(self.entries[-_RECENT:]) if entry.rate is not None), None)
-
-    def said(self, seq: int) -> Entry | None:
-        """The turn `seq` that counts, if it is loaded."""
-        return next((entry for entry in reversed(self.entries) if entry.counts and entry.seq == seq), None)
 
     def older(self, reader: Reader, limit: int = PAGE) -> int:
         """Read the page before the oldest loaded turn; returns how many entries came. Raises RecordError."""
@@ -119,7 +106,7 @@ class Conversation:
         self._read(rows, log.backwards(reader.db, self.run.n, _PLACES, self._walked), limit)
         came = len(self.entries) - before
         self.moved += came > 0
-        self._fold()
+        self.fold()
         return came
 
     def apply(self, event: Event) -> None:
@@ -135,43 +122,20 @@ class Conversation:
             self.spec_stale = True
         if event.kind in _HANDLERS:
             _HANDLERS[event.kind](self, event)
-        self._mark(event)
+        self.mark(event)
         if event.kind in _TRIES:
-            self._fold()
-
-    def _mark(self, event: Event) -> None:
-        text = wording.line(event)
-        if text:
-            retried = "retried" if event.kind == Kind.CALL_RETRIED else None
-            seat = str(event.data.get("seat") or "") if retried else ""
-            self._add(Entry(event.id, "mark", text, event.at, seat=seat, stop=retried))
-
-    def _fold(self) -> None:
-        """Tries of one turn that broke off at the same words, or at none, stand there once: the last one, counted."""
-        kept: list[Entry] = []
-        for entry in self.entries:
-            last = kept[-1] if kept else None
-            if last and last.stop == "retried" and last.kind == "mark" and entry.seat == last.seat:
-                if entry.kind == "mark" and entry.stop == "retried":
-                    kept.pop()
-                elif len(kept) > 1 and _same_try(kept[-2], entry):
-                    kept.pop()
-                    entry.times += kept.pop().times
-                    entry.version += 1
-            kept.append(entry)
-        if len(kept) < len(self.entries):
-            self.entries = kept
-            self.moved += 1
+            self.fold()
 
     def _stand(self, event: Event) -> None:
         self.status = _STATUS[event.kind]
         self.reason = event.data.get("reason")
         self.detail = event.data.get("why") if self.status is Status.WAITING else event.data.get("detail")
         self.stale = True
+        self._still()
 
     def _started(self, event: Event) -> None:
         data = event.data
-        self._add(
+        self.add(
             Entry(
                 order=event.id,
                 kind="turn",
@@ -186,7 +150,7 @@ class Conversation:
         )
 
     def _delta(self, event: Event) -> None:
-        entry = self._speaking(event)
+        entry = self.spoken(event.data["seq"])
         if entry:
             entry.text += event.data.get("text", "")
             entry.thinking += event.data.get("thinking", "")
@@ -194,14 +158,14 @@ class Conversation:
             entry.version += 1
 
     def _progress(self, event: Event) -> None:
-        entry = self._speaking(event)
+        entry = self.spoken(event.data["seq"])
         if entry:
             entry.progress = (event.data.get("done", 0), event.data.get("total", 0))
             entry.version += 1
 
     def _ended(self, event: Event) -> None:
         """A turn's end, whatever it is: the text that was stored is what was said."""
-        entry = self._speaking(event)
+        entry = self.spoken(event.data["seq"])
         if entry is None:
             return
         entry.text, entry.thinking = event.data.get("text", ""), event.data.get("thinking", "")
@@ -220,7 +184,7 @@ class Conversation:
         entry.version += 1
 
     def _failed(self, event: Event) -> None:
-        entry = self._speaking(event)
+        entry = self.spoken(event.data["seq"])
         if entry:  # nothing had come of it, else it would be a partial by now
             self.entries.remove(entry)
             self.moved += 1
@@ -234,11 +198,13 @@ class Conversation:
 
     def _queued(self, event: Event) -> None:
         data = event.data
+        if "seq" not in data:  # words for a seat that were taken before this was read
+            return
         order = WAITING + _row(event)
-        self._add(Entry(order, "note", data["text"], event.at, data["seq"], data["seat"], state=State.QUEUED))
+        self.add(Entry(order, "note", data["text"], event.at, data["seq"], data["seat"], state=State.QUEUED))
 
     def _note(self, event: Event) -> None:
-        self._drop(WAITING + _row(event))
+        self.drop(WAITING + _row(event))
         self._give(event)
 
     def _give(self, event: Event) -> None:
@@ -246,7 +212,7 @@ class Conversation:
         if "as" in data:  # words for a seat come as its turn
             return
         self._given.add(_row(event))
-        self._add(Entry(event.id, "note", data["text"], event.at, data["seq"], data["seat"]))
+        self.add(Entry(event.id, "note", data["text"], event.at, data["seq"], data["seat"]))
 
     def _opened(self, event: Event) -> None:
         data = event.data
@@ -271,22 +237,6 @@ class Conversation:
     def _closed(self, event: Event) -> None:
         self.asks = [ask for ask in self.asks if ask.n != event.data["ask"]]
 
-    def _speaking(self, event: Event) -> Entry | None:
-        seq = event.data["seq"]
-        return next((entry for entry in reversed(self.entries) if entry.live and entry.seq == seq), None)
-
-    def _add(self, entry: Entry) -> None:
-        at = bisect_right(self.entries, entry.order, key=_order)
-        if at < len(self.entries):
-            self.moved += 1
-        self.entries.insert(at, entry)
-
-    def _drop(self, order: int) -> None:
-        at = bisect_left(self.entries, order, key=_order)
-        if at < len(self.entries) and self.entries[at].order == order:
-            del self.entries[at]
-            self.moved += 1
-
     def _read(self, rows: list[Turn], places: Iterator[Event], page: int) -> None:
         """Give the rows of a page, and the marks between them, their places."""
         self.has_older = len(rows) >= page
@@ -300,28 +250,18 @@ class Conversation:
                     self._walked = event.id
                     break
                 if turn and turn.state is not State.FAILED:
-                    self._add(of_turn(turn, event.id, event.data.get("continues") or ""))
+                    self.add(of_turn(turn, event.id, event.data.get("continues") or ""))
             elif event.kind == Kind.NOTE_GIVEN:
                 self._give(event)
-            self._mark(event)
+            self.mark(event)
         for turn in rows:
             if turn.state is State.QUEUED:
-                self._add(of_note(turn, WAITING + turn.n))
+                self.add(of_note(turn, WAITING + turn.n))
             elif turn.role == "note" and turn.n not in self._given and not self._walked:
-                self._add(of_note(turn, turn.n - WAITING))
+                self.add(of_note(turn, turn.n - WAITING))
         for turn in wanted.values():  # shared with the run this one was forked from
             if turn.state is not State.FAILED:
-                self._add(of_turn(turn, turn.n - WAITING))
-
-
-def _same_try(before: Entry, entry: Entry) -> bool:
-    """Whether both are broken tries of one turn, and the later one says all that the earlier one said."""
-    partial = before.state is entry.state is State.PARTIAL and before.kind == entry.kind == "turn"
-    return partial and (before.seq, before.stop) == (entry.seq, entry.stop) and entry.text.startswith(before.text)
-
-
-def _order(entry: Entry) -> int:
-    return entry.order
+                self.add(of_turn(turn, turn.n - WAITING))
 
 
 def _row(event: Event) -> int:

@@ -33,6 +33,8 @@ class Entry:
     cost: float | None = None
     times: int = 1
     """How many tries broke off like this one."""
+    still: bool = field(default=False, compare=False)
+    """Whether it breaks off here because the host has died."""
     progress: tuple[int, int] | None = field(default=None, compare=False)
     """(read, all) tokens of the prompt, while it is read."""
     row: int | None = field(default=None, compare=False)

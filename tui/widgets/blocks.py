@@ -245,8 +245,8 @@ def _awaited(entry: Entry) -> str:
 
 
 def _label(entry: Entry) -> str:
-    if entry.still:
-        return "cut off: the host died; kept, and said again when the run goes on"
+    if entry.live and entry.still:
+        return "cut off: the host died; kept for when the run goes on"
     if entry.state is State.PARTIAL:
         why = _CUT.get(entry.stop or "", one_line((entry.stop or "").replace("_", " "), 40))
         times = f" {entry.times} times" if entry.times > 1 else ""

@@ -18,7 +18,8 @@ def title(view: Conversation, palette: Palette) -> tuple[list[Part], list[Part]]
     """(what it is called, how it stands and what it used)."""
     stands = status.state(view)
     parts: list[Part] = [(stands, palette.you)]
-    parts += [(f" · {text}", palette.about) for text in status.usage(view)]
+    turn, *used = status.usage(view)
+    parts += [(f" · {text}", palette.about) for text in (turn, *status.floor(view), *used)]
     return [(one_line(view.run.title) or view.run.id, palette.you)], [*parts, (" ", palette.said)]
 
 

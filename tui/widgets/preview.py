@@ -110,7 +110,7 @@ class Preview(Widget):
             if not line.live:
                 self._wrapped[line.key, width] = wrapped
         rows += [[Segment("  " + text, room.said)] for text in wrapped]
-        if line.live:
+        if line.live and self.run and self.run.active:
             rows[-1].append(Segment("▌", hue))
         return rows
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from engine.record.visible import one_line
 from tui.state import figures, shelf
 from tui.state.conversation import Conversation
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 """One cell that moves while something is awaited."""
+_NAME = 16
 
 
 def state(view: Conversation) -> str:
     """`● live`, `◐ waiting`: the transcript says why."""
     return f"{shelf.glyph(view.status)} {shelf.word(view.status)}"
+
+
+def floor(view: Conversation) -> list[str]:
+    """Who has the floor and what comes of it so far; nothing while nobody has it."""
+    live = view.live
+    if live is None or live.still:
+        return []
+    return [f"{one_line(live.seat, _NAME)} {'speaks' if live.text else 'thinks'}"]
 
 
 def usage(view: Conversation) -> list[str]:
