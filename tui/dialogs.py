@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 
 def show_help(app: App[Any], place: str) -> None:
-    """All keys of the place one is in."""
+    """All keys of the place one is in, and what its words mean where it has some of its own (`glossary`)."""
     from tui.widgets.help import Help
 
-    app.push_screen(Help(place, keymap.entries(app.screen)))
+    here = app.focused.ancestors_with_self if app.focused else ()
+    words: list[tuple[str, str]] = next((node.glossary for node in here if hasattr(node, "glossary")), [])
+    app.push_screen(Help(place, keymap.entries(app.screen), words))
 
 
 def choose_theme(app: App[Any]) -> None:

@@ -50,6 +50,14 @@ class Place:
 PLACES = (
     Place(RUNS, "Runs"),
     Place(
+        2,
+        "Talk",
+        ("loop",),
+        "tui.panes.talk:TalkPane",
+        "tui.widgets.new_loop:NewLoop",
+        "a loop, one question that several roles work on",
+    ),
+    Place(
         3, "Duel", ("duel",), "tui.panes.duel:DuelPane", "tui.widgets.new_duel:NewDuel", "two guests talk to each other"
     ),
 )

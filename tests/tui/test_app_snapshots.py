@@ -97,13 +97,20 @@ def test_delete(picture: Any, eight: Any, size: Any) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_new_duel(picture: Any, eight: Any, size: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "models", lambda: _OFFERED)
-    picture(size, "n", "ctrl+s", ready=lambda app: app.screen.query(".new-duel") and app.screen._guests)
+    picture(
+        size, "n", *"duel", "enter", "ctrl+s", ready=lambda app: app.screen.query(".new-duel") and app.screen._guests
+    )
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_new_loop(picture: Any, monkeypatch: Any, size: Any) -> None:
+    picture(size, "n", *"talk", "enter", *"Why?", "ctrl+s", ready=lambda app: app.screen.query("#part-scriber"))
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_models(picture: Any, eight: Any, size: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "models", lambda: _OFFERED)
-    picture(size, "n", "down", "enter", ready=lambda app: getattr(app.screen, "_choices", None))
+    picture(size, "n", *"duel", "enter", "down", "enter", ready=lambda app: getattr(app.screen, "_choices", None))
 
 
 @pytest.mark.parametrize("size", SIZES)

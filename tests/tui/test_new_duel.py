@@ -37,6 +37,14 @@ def started(monkeypatch: pytest.MonkeyPatch, book: Book) -> list[Any]:
     return found
 
 
+async def _new(pilot: Any, app: TertuliaApp) -> None:
+    """The form, after the question of what kind of run it shall be."""
+    await pilot.press("n")
+    await until(pilot, lambda: isinstance(app.screen, Picker))
+    await pilot.press(*"duel", "enter")
+    await until(pilot, lambda: isinstance(app.screen, NewDuel))
+
+
 async def _choose(pilot: Any, app: TertuliaApp, words: str) -> None:
     await pilot.press("enter")
     await until(pilot, lambda: isinstance(app.screen, Picker) and app.screen._choices is not None)
@@ -49,8 +57,7 @@ async def _choose(pilot: Any, app: TertuliaApp, words: str) -> None:
 async def test_two_guests_a_model_and_ctrl_s_start_a_duel(book: Book, started: list[Any]) -> None:
     app = TertuliaApp(book.path, clock=lambda: book.now)
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, NewDuel))
+        await _new(pilot, app)
         await _choose(pilot, app, "eliza")
         await pilot.press("down")
         await _choose(pilot, app, "smol")
@@ -79,8 +86,7 @@ async def test_two_guests_a_model_and_ctrl_s_start_a_duel(book: Book, started: l
 async def test_what_is_missing_is_said_beside_its_field_and_nothing_starts(book: Book, started: list[Any]) -> None:
     app = TertuliaApp(book.path, clock=lambda: book.now)
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, NewDuel))
+        await _new(pilot, app)
         assert "sit here yourself" not in screen_text(app)
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "sit here yourself" in screen_text(app))
@@ -96,8 +102,7 @@ async def test_what_is_missing_is_said_beside_its_field_and_nothing_starts(book:
 async def test_a_seat_of_ones_own_needs_no_model(book: Book, started: list[Any]) -> None:
     app = TertuliaApp(book.path, clock=lambda: book.now)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, NewDuel))
+        await _new(pilot, app)
         await _choose(pilot, app, "kant")
         app.screen.query_one("#human0").focus()
         await pilot.press("space")
@@ -114,8 +119,7 @@ async def test_a_seat_of_ones_own_needs_no_model(book: Book, started: list[Any])
 async def test_providers_out_of_reach_are_shown_with_the_reason(book: Book) -> None:
     app = TertuliaApp(book.path, clock=lambda: book.now)
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, NewDuel))
+        await _new(pilot, app)
         await pilot.press("down", "enter")
         await until(pilot, lambda: "local/smollm2" in screen_text(app))
         assert "nothing answers at 127.0.0.1:11434" in screen_text(app)

@@ -9,7 +9,7 @@ from typing import Any
 
 Series = list[tuple[int, float]]
 """(number of the turn, value), by turn."""
-BARS = "▁▂▃▄▅▆▇█"
+BARS = "▁▂▃▄▅▆▇"
 
 
 @dataclass(frozen=True, slots=True)

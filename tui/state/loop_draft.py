@@ -113,7 +113,7 @@ class LoopDraft:
         data |= {name: True for name in ("chain", "literal") if getattr(self, name)}
         places = [name for name in ("documents", "runs") if getattr(self, name)]
         if places:
-            data["recall"] = {"from": places}
+            data["recall"] = {"sources": places}
         return data
 
 

@@ -116,6 +116,10 @@ class Minutes:
         newest = max((points[-1][0] for points in self.series.values() if points), default=0)
         return 0 < newest < self._last
 
+    def reset(self) -> None:
+        """Read everything again: events may have been missed."""
+        self._stale = True
+
     def learn(self, measures: Measures) -> None:
         """How measures are called and what they count."""
         self.measures = measures
@@ -153,8 +157,12 @@ class Minutes:
 def rows(beside: Minutes, *, turn: int | None = None, upto: int | None = None, unfolded: bool = False) -> list[Row]:
     """The panel: of the chosen `turn` first, where there is one; then all of it as it stood at `upto`."""
     found: list[Row] = []
+    course = list(_course(beside, turn, upto))
+    health_rows = [Row("head", "health"), *course, Row("blank", "")] if course else []
     if turn is not None:
-        found += [*_of_turn(beside, turn), Row("blank", "")]
+        found += [*_of_turn(beside, turn), Row("blank", ""), *health_rows]
+        if any(item.seq <= turn for item in beside.items):
+            found += [Row("hint", f"as it stood after turn {turn}"), Row("blank", "")]
     items = beside.standing(upto)
     found += _open_items(items)
     closed = [item for item in items if item.closed is not None]
@@ -163,14 +171,11 @@ def rows(beside: Minutes, *, turn: int | None = None, upto: int | None = None, u
         if unfolded:
             found += [_closed(item) for item in closed]
         found.append(Row("blank", ""))
-    told = [item for item in beside.asides if item.text and (upto is None or item.seq <= upto)]
-    if told:
-        last = told[-1]
-        found.append(Row("head", f"{last.seat}, after turn {last.seq}"))
-        found += [Row("text", last.text, seq=last.seq, name=f"aside {last.n}"), Row("blank", "")]
-    course = list(_course(beside, upto))
-    if course:
-        found += [Row("head", "health"), *course]
+    for last in _newest_asides(beside, turn, upto):
+        found.append(Row("head", last.seat, about=f"after turn {last.seq}"))
+        found += [Row("text", _with_score(last), seq=last.seq, name=f"aside {last.n}"), Row("blank", "")]
+    if turn is None:
+        found += health_rows
     while found and found[-1].kind == "blank":
         found.pop()
     return found or [
@@ -213,23 +218,30 @@ def _of_turn(beside: Minutes, seq: int) -> Iterator[Row]:
                   source=source, name=f"source {source.number}")  # fmt: skip
     asides = [item for item in beside.asides if item.seq == seq and item.text]
     for aside in asides:
-        score = f" {health.figure(aside.value)}" if aside.value is not None else ""
-        yield Row("aside", aside.text, None, f"{aside.seat}{score}", name=f"said {aside.n}")
-    values = [(name, health.value(beside.series[name], seq)) for name in beside.measures.in_order(beside.series)]
-    measured = [
-        f"{beside.measures.label(name)} {health.figure(number)}" for name, number in values if number is not None
-    ]
-    if measured:
-        yield Row("text", " · ".join(measured), name="measured")
-    if not (here or sources or asides or measured or any(item.closed == seq for item in beside.items)):
+        yield Row("aside", _with_score(aside), None, aside.seat, name=f"said {aside.n}")
+    if not (here or sources or asides or any(item.closed == seq for item in beside.items)):
         yield Row("hint", "nothing is noted beside it")
 
 
-def _course(beside: Minutes, upto: int | None) -> Iterator[Row]:
+def _newest_asides(beside: Minutes, turn: int | None, upto: int | None) -> list[Aside]:
+    """The newest of each seat, but those that stand beside the chosen turn already."""
+    newest: dict[str, Aside] = {}
+    for item in beside.asides:
+        if item.text and (upto is None or item.seq <= upto):
+            newest[item.seat] = item
+    return [item for item in newest.values() if item.seq != turn]
+
+
+def _with_score(aside: Aside) -> str:
+    return aside.text if aside.value is None else f"{health.figure(aside.value)}  {aside.text}"
+
+
+def _course(beside: Minutes, turn: int | None, upto: int | None) -> Iterator[Row]:
+    """The course of each measure: all of it beside a chosen turn, whose value it tells, else up to a turn."""
     for name in beside.measures.in_order(beside.series):
-        series = health.upto(beside.series[name], upto)
+        series = beside.series[name] if turn is not None else health.upto(beside.series[name], upto)
         if series:
-            figure = health.figure(series[-1][1])
+            figure = health.figure(health.value(series, turn))
             highest, label = beside.measures.highest(name), beside.measures.label(name)
             yield Row("measure", label, None, "", figure, None, tuple(series), highest, f"measure {name}")
 

@@ -1,4 +1,4 @@
-"""The seats of a duel, as its spec has them."""
+"""The seats of a run, as its spec has them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class SeatView:
     human: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     about: str = ""
-    """The persona in a few words."""
+    """The persona, or the role, in a few words."""
 
     @property
     def speaker(self) -> str:
@@ -28,6 +28,7 @@ def of_spec(spec: dict[str, Any]) -> list[SeatView]:
     found = []
     for seat in spec.get("seats") or ():
         guest = seat.get("guest") or {}
+        role = seat.get("role") if isinstance(seat.get("role"), dict) else {}
         found.append(
             SeatView(
                 name=str(seat.get("name") or ""),
@@ -35,7 +36,7 @@ def of_spec(spec: dict[str, Any]) -> list[SeatView]:
                 model=str(seat.get("model") or ""),
                 human=bool(seat.get("human")),
                 options=dict(seat.get("options") or {}),
-                about=str(guest.get("description") or seat.get("persona") or ""),
+                about=str(guest.get("description") or seat.get("persona") or (role or {}).get("about") or ""),
             )
         )
     return found

@@ -49,6 +49,8 @@ class Block:
     words: bool = False
     place: int = 0
     """The turn that it belongs to."""
+    gap: bool = True
+    """Whether a blank row follows."""
 
 
 Row = list[Segment]
@@ -134,7 +136,7 @@ class Columns(Widget, can_focus=True):
 
     @staticmethod
     def _side(width: int) -> int:
-        return max((width - len(_GAP) - 1) // 2, 8)
+        return max((width - len(_GAP) - 2) // 2, 8)
 
     def _lay_out(self, index: int) -> list[tuple[Row, Row | None]]:
         """The rows of a block: left, and right where there are sides."""
@@ -153,7 +155,8 @@ class Columns(Widget, can_focus=True):
                 found = [
                     (ones[n] if n < len(ones) else [], others[n] if n < len(others) else []) for n in range(longest)
                 ]
-                found.append(([], []))
+            if block.gap:
+                found.append(([], None if block.right is None else []))
             self._laid[index] = found
         return found
 

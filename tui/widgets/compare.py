@@ -105,8 +105,7 @@ class Compare(Explains, ModalScreen[tuple[str, int] | None]):
         left, right = self._sides
         names = tuple(dict.fromkeys([*left.names, *right.names]))
         palette = colours.palette(self.app, names, *colours.ground(self))
-        count = differing(self.pairs)
-        told = f"{count} of {len(self.pairs)} places differ" if count else "nothing differs"
+        told = _entries_differ(left, right) if self._minutes else _places_differ(self.pairs)
         title = one_line(left.run.title) or left.run.id
         self.query_one("#compare-title", Heading).say(
             [(title, palette.you), ("  minutes" if self._minutes else "", palette.about)],
@@ -144,20 +143,19 @@ class Compare(Explains, ModalScreen[tuple[str, int] | None]):
             yield Block(Cell(text="Neither branch has anything in its minutes.", faded=True))
         if both:
             yield Block(Cell(text=f"▸ {len(both)} entr{'ies' if len(both) != 1 else 'y'} in both", faded=True))
-            yield Block(Cell())
             if self._unfolded:
-                yield from (Block(_entry(item, faded=True), place=item.seq) for item in both)
-                yield Block(Cell())
+                yield from (Block(_entry(item, faded=True), place=item.seq, gap=False) for item in both)
+                yield Block(Cell(), gap=False)
         for kind, title in TITLES.items():
             mine = [item for item in ones if item.kind == kind]
             theirs = [item for item in others if item.kind == kind]
             if mine or theirs:
-                yield Block(Cell(label=title, name=title))
+                yield Block(Cell(label=title), gap=False)
             for n in range(max(len(mine), len(theirs))):
                 pair = [found[n] if n < len(found) else None for found in (mine, theirs)]
                 cells = [_entry(item) if item else Cell() for item in pair]
                 place = next(item.seq for item in pair if item)
-                yield Block(cells[0], cells[1], differs=True, place=place)
+                yield Block(cells[0], cells[1], differs=True, place=place, gap=n + 1 == max(len(mine), len(theirs)))
 
     def why_off(self, action: str) -> str | None:
         if action == "differ" and not any(block.differs for block in self.columns.blocks):
@@ -220,6 +218,16 @@ def _about(run: Run, shared: int) -> str:
     return f"{shelf.word(run.status)}, {run.turns} turns, {shared} shared"
 
 
+def _places_differ(pairs: Sequence[Pair]) -> str:
+    count = differing(pairs)
+    return f"{count} of {len(pairs)} places differ" if count else "nothing differs"
+
+
+def _entries_differ(left: Branch, right: Branch) -> str:
+    _, ones, others = minutes_of(left.items, right.items)
+    return f"{len(ones)} only here, {len(others)} only there" if ones or others else "the same minutes"
+
+
 def _pair(pair: Pair) -> Block:
     left, right = (_said(turn) if turn else Cell(label="–", faded=True) for turn in (pair.left, pair.right))
     return Block(left, right, differs=True, words=True, place=pair.seq)
@@ -235,13 +243,13 @@ def _said(turn: Turn) -> Cell:
 def _same(pair: Pair) -> Block:
     assert pair.left
     cell = _said(pair.left)
-    return Block(Cell(cell.label, cell.name, cell.text + "\n ", faded=True), place=pair.seq)
+    return Block(Cell(cell.label, cell.name, cell.text, faded=True), place=pair.seq)
 
 
 def _fold(fold: Fold) -> Block:
     first, last = fold.first, fold.last
     what = f"turn {first} is" if first == last else f"turns {first} to {last} are"
-    return Block(Cell(text=f"▸ {what} the same in both\n ", faded=True), place=first)
+    return Block(Cell(text=f"▸ {what} the same in both", faded=True), place=first)
 
 
 def _entry(item: Item, *, faded: bool = False) -> Cell:

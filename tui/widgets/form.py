@@ -7,7 +7,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button, Static
@@ -49,6 +49,19 @@ class Tick(Button):
         self.label = Text(f"[{'x' if self.value else ' '}] {self._text}")
         self.post_message(self.Turned(self))
         return self
+
+
+class Row(Vertical):
+    """A row that comes later than the form."""
+
+    DEFAULT_CSS = "Row { height: auto; }"
+
+    def __init__(self, label: str, field: Widget, name: str) -> None:
+        super().__init__()
+        self._parts = label, field, name
+
+    def compose(self) -> ComposeResult:
+        yield from row(*self._parts)
 
 
 def row(label: str, widget: Widget, name: str) -> ComposeResult:

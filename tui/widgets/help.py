@@ -1,7 +1,8 @@
-"""`?`: every key of the focused pane, made from the bindings themselves."""
+"""`?`: every key of the focused pane, made from the bindings themselves, and what its words mean."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
@@ -18,7 +19,7 @@ from tui.widgets.wrapping import wrap
 
 
 class Help(ModalScreen[None]):
-    """Lists `entries`: key, what it does, the id to remap it by, and why it is off."""
+    """Lists `entries`: key, what it does, the id to remap it by, and why it is off; then `words` and their meaning."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,enter", "dismiss", "Back", id="help.back"),
@@ -26,21 +27,41 @@ class Help(ModalScreen[None]):
         Binding("k,up", "scroll(-1)", "Up", show=False, id="help.up"),
     ]
 
-    def __init__(self, place: str, entries: list[Entry]) -> None:
+    def __init__(self, place: str, entries: list[Entry], words: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__()
-        self._place, self._entries = place, entries
+        self._place, self._entries, self._words = place, entries, words
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog help"):
             yield Static(f"Keys in {self._place}", classes="dialog--title", markup=False)
             with VerticalScroll():
                 yield Table(self._entries)
+                if self._words:
+                    yield Meanings(self._words)
             yield Static("", classes="dialog--about")
             yield Static(f"Your own keys, by the id on the right: {file()}", classes="dialog--about", markup=False)
             yield Static("j k scroll   esc back", classes="dialog--keys", markup=False)
 
     def action_scroll(self, rows: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)
+
+
+class Meanings(Static):
+    """A word and what it means, folded beside it."""
+
+    def __init__(self, words: Sequence[tuple[str, str]]) -> None:
+        super().__init__(markup=False)
+        self._words = words
+
+    def on_resize(self, event: events.Resize) -> None:
+        column = max(cell_len(word) for word, _ in self._words) + 2
+        text = Text("\n", no_wrap=True)
+        for word, meaning in self._words:
+            for row, (start, end) in enumerate(wrap(meaning, max(event.size.width - column, 10))):
+                text.append(set_cell_size("" if row else word, column), style="bold")
+                text.append(meaning[start:end] + "\n")
+        text.rstrip()
+        self.update(text)
 
 
 class Table(Static):

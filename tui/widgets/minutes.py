@@ -36,6 +36,7 @@ class MinutesPanel(Explains, Widget, can_focus=True):
     DEFAULT_CSS = "MinutesPanel { height: 1fr; width: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "act", "open", id="minutes.open", tooltip="Go to the turn of this entry, or open the source"),
+        Binding("m,escape", "leave", "conversation", id="minutes.leave", tooltip="Back to the conversation"),
         Binding("o", "fold", "closed ones", id="minutes.fold", tooltip="Unfold or fold what is closed"),
         Binding("j,down", "move(1)", "Down", show=False, id="minutes.down"),
         Binding("k,up", "move(-1)", "Up", show=False, id="minutes.up"),
@@ -51,6 +52,9 @@ class MinutesPanel(Explains, Widget, can_focus=True):
         def __init__(self, seq: int) -> None:
             super().__init__()
             self.seq = seq
+
+    class Left(Message):
+        """Back to the conversation."""
 
     class Open(Message):
         """A source is to be opened."""
@@ -115,6 +119,9 @@ class MinutesPanel(Explains, Widget, can_focus=True):
         elif row and row.seq is not None:
             self.post_message(self.GoTo(row.seq))
 
+    def action_leave(self) -> None:
+        self.post_message(self.Left())
+
     def action_fold(self) -> None:
         self.unfolded = not self.unfolded
         self._update()
@@ -140,11 +147,10 @@ class MinutesPanel(Explains, Widget, can_focus=True):
 
     def action_first(self) -> None:
         self._cursor = 0
+        self._settle()
         self._port.home()
         self._port.follow = False
-        self.action_move(0) if self.current and self.current.acts else self.action_move(1)
-        self._port.home()
-        self._port.follow = False
+        self.refresh()
 
     def action_last(self) -> None:
         self._cursor = len(self._rows)
@@ -153,9 +159,9 @@ class MinutesPanel(Explains, Widget, can_focus=True):
         self.refresh()
 
     def on_focus(self) -> None:
-        if not (self.current and self.current.acts):
-            self.action_move(1)
+        self._settle()
         self.refresh()
+        self.refresh_bindings()
 
     def on_blur(self) -> None:
         self.refresh()
@@ -215,8 +221,15 @@ class MinutesPanel(Explains, Widget, can_focus=True):
         if kept:
             same = (n for n, row in enumerate(self._rows) if row.name and row.name == kept.name)
             self._cursor = next(same, min(self._cursor, max(len(self._rows) - 1, 0)))
+        if self.has_focus:
+            self._settle()
         self.refresh()
         self.refresh_bindings()
+
+    def _settle(self) -> None:
+        """Put the cursor on something that can be opened, if there is anything."""
+        if not (self.current and self.current.acts):
+            self._cursor = next((n for n, row in enumerate(self._rows) if row.acts), 0)
 
     def _ensure_palette(self) -> Palette:
         if self._palette is None:
@@ -258,8 +271,8 @@ def _lines(row: Row, width: int, palette: Palette, turn: int | None) -> list[lis
             place = f" · {one_line(row.about)}" if row.about else ""
             return _hanging([(f"{row.glyph} ", palette.you)], text + place, palette.said, width)
         case "aside":
-            name = one_line(row.glyph, 24)
-            return [[Segment(name, palette.accent(row.glyph.split(" ")[0]))], *_hanging([], text, palette.about, width)]
+            name = Segment(one_line(row.glyph, width), palette.accent(row.glyph))
+            return [[name], *_hanging([], text, palette.about, width)]
         case "text":
             return _hanging([], text, palette.about, width)
         case _:

@@ -15,7 +15,7 @@ from textual.widgets import Button, Input, Static
 from engine.record.visible import one_line
 from tui.background import run_in_background
 from tui.state.loop_draft import ME, NOBODY, LoopDraft, Part
-from tui.widgets.form import Field, Tick, row
+from tui.widgets.form import Field, Row, Tick, row
 from tui.widgets.models import ModelPicker, offered
 from tui.widgets.picker import Choice
 
@@ -79,12 +79,12 @@ class NewLoop(ModalScreen[dict[str, Any] | None]):
             return
         broken = [role for role in roles if role["error"]]
         self.draft.offer([role for role in roles if not role["error"]])
-        parts = self.query_one(".parts")
+        rows = []
         for part in self.draft.parts:
             placeholder = "choose a model" if part.wanted else f"nobody; {one_line(part.about)}"
-            await parts.mount(
-                *row(one_line(part.name, 12), Field(f"part-{part.slug}", placeholder), f"part-{part.slug}")
-            )
+            field = Field(f"part-{part.slug}", placeholder)
+            rows.append(Row(one_line(part.name, 12), field, f"part-{part.slug}"))
+        await self.query_one(".parts").mount(*rows)
         if broken:
             self._say(broken[0]["error"])
 

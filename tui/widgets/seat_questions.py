@@ -36,6 +36,11 @@ def which_seat(seats: Sequence[SeatView], then: Callable[[str], object]) -> Ques
     return Question("Which seat?  esc leaves it", choices, then=then)
 
 
+def which_other(seats: Sequence[SeatView], then: Callable[[str], object]) -> Question:
+    """Which seat has another model in the fork."""
+    return Question("Which seat is on another model in the fork?  esc leaves it", _named(seats), then=then)
+
+
 def which_change(pane: Steering, seats: Sequence[SeatView], then: Callable[[str, dict[str, Any]], object]) -> None:
     """Ask which seat, then what of it, then for the new value; calls `then(seat, changes)`."""
 
@@ -49,11 +54,12 @@ def which_change(pane: Steering, seats: Sequence[SeatView], then: Callable[[str,
         text = f"What of {one_line(name, 24)} changes from its next turn on?"
         pane.card.put(Question(text, choices, then=lambda value: _value(pane, seat, value, then)))
 
-    choices = tuple(
-        Choice(letter, seat.name, one_line(seat.name))
-        for letter, seat in zip(letters([seat.name for seat in seats]), seats, strict=True)
-    )
-    pane.card.put(Question("Which seat changes?  esc leaves it", choices, then=what))
+    pane.card.put(Question("Which seat changes?  esc leaves it", _named(seats), then=what))
+
+
+def _named(seats: Sequence[SeatView]) -> tuple[Choice, ...]:
+    found = zip(letters([seat.name for seat in seats]), seats, strict=True)
+    return tuple(Choice(letter, seat.name, one_line(seat.name)) for letter, seat in found)
 
 
 def _value(pane: Steering, seat: SeatView, what: str, then: Callable[[str, dict[str, Any]], object]) -> None:

@@ -44,16 +44,16 @@ class Sources(ModalScreen[int | None]):
     Sources .sources--keys { height: 1; color: $text-muted; }
     """
 
-    def __init__(self, found: Sequence[tuple[int, Source]], at: Source | None = None) -> None:
+    def __init__(self, title: str, found: Sequence[tuple[int, Source]], at: Source | None = None) -> None:
         """`at` is the one that is open first."""
         super().__init__()
+        self._title = title
         self._found = list(found)
         self._at = next((n for n, (_, source) in enumerate(self._found) if source == at), 0)
 
     def compose(self) -> ComposeResult:
-        count = len(self._found)
         with Vertical():
-            yield Static(f"{count} source{'s' * (count != 1)}", classes="sources--title", markup=False)
+            yield Static(self._title, classes="sources--title", markup=False)
             yield OptionList(*(Option(_line(seq, source)) for seq, source in self._found), compact=True, markup=False)
             yield Pages(_sections(*self._found[self._at]))
             yield Static("j k choose   space scroll   enter its turn   y copy   esc back", classes="sources--keys")
@@ -90,7 +90,7 @@ def _line(seq: int, source: Source) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"[{source.number}] ", style="bold")
     text.append(one_line(source.title) or one_line(source.source))
-    text.append(f"  {one_line(source.place, 60)} · turn {seq}", style="dim")
+    text.append(f"  {one_line(source.place, 60)} · given to turn {seq}", style="dim")
     return text
 
 

@@ -1,4 +1,4 @@
-"""The keys that steer a duel: what each does to the run, and why it can do nothing now."""
+"""The keys that steer a conversation: what each does to the run, and why it can do nothing now."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.binding import Binding, BindingType
 
 from engine.record.runs import ACTIVE, Status
+from engine.record.visible import one_line
 from tui.messages import Command, Open
 from tui.run_pane import RunPane
 from tui.state import shelf
@@ -16,15 +17,15 @@ from tui.state.conversation import Conversation
 from tui.state.entries import Entry
 from tui.widgets.ask_card import AskCard, Choice, Question
 from tui.widgets.composer import Composer
-from tui.widgets.seat_questions import which_change, which_seat
+from tui.widgets.models import ModelPicker
+from tui.widgets.seat_questions import which_change, which_other, which_seat
 from tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
     from engine.runs.control import Control
 
-_NONE = "no duel is open; 1 goes to the runs"
 _MORE = 10
-"""Turns that a finished duel gets on top, at least, when it is told to go on."""
+"""Turns that a finished run gets on top, at least, when it is told to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +40,29 @@ class Steering(RunPane):
     """A pane with a transcript, a card and a composer. Commands go to the app, which does them in the background."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "pause", "pause", id="duel.pause", tooltip="Pause after the word in progress"),
-        Binding("space", "resume", "resume", id="duel.resume", tooltip="Let it go on, wherever it stopped"),
-        Binding("i", "speak", "speak", id="duel.speak", tooltip="Say something to both, or answer for your seat"),
-        Binding("t", "take", "take a seat", id="duel.take", tooltip="Speak for a seat yourself, or hand it back"),
-        Binding("b", "bye", "bye", id="duel.bye", tooltip="A polite end: one last answer, then it is over"),
-        Binding("f", "fork", "fork", id="duel.fork", tooltip="A new run from the chosen or last turn on"),
-        Binding("y", "copy", "copy", id="duel.copy", tooltip="Copy the chosen or last message"),
-        Binding("Y", "copy_all", "copy all", show=False, id="duel.copy_all", tooltip="Copy the whole talk"),
-        Binding("e", "edit", "edit", show=False, id="duel.edit", tooltip="Change what the chosen or last turn says"),
-        Binding("r", "retry", "retry", show=False, id="duel.retry", tooltip="Have the last turn said again"),
-        Binding("s", "skip", "skip", show=False, id="duel.skip", tooltip="Pass the floor on"),
-        Binding("full_stop", "step", "step", show=False, id="duel.step", tooltip="One turn, then pause"),
-        Binding("m", "swap", "change a seat", show=False, id="duel.swap",
+        Binding("space", "pause", "pause", id="talk.pause", tooltip="Pause after the word in progress"),
+        Binding("space", "resume", "resume", id="talk.resume", tooltip="Let it go on, wherever it stopped"),
+        Binding("i", "speak", "speak", id="talk.speak", tooltip="Say something to all, or answer for your seat"),
+        Binding("t", "take", "take a seat", id="talk.take", tooltip="Speak for a seat yourself, or hand it back"),
+        Binding("b", "bye", "bye", id="talk.bye", tooltip="A polite end: one last answer, then it is over"),
+        Binding("f", "fork", "fork", id="talk.fork", tooltip="A new run from the chosen or last turn on"),
+        Binding("F", "fork_with", "fork with", show=False, id="talk.fork_with",
+                tooltip="A new run from there on, a seat on another model"),
+        Binding("y", "copy", "copy", id="talk.copy", tooltip="Copy the chosen or last message"),
+        Binding("Y", "copy_all", "copy all", show=False, id="talk.copy_all", tooltip="Copy the whole talk"),
+        Binding("e", "edit", "edit", show=False, id="talk.edit", tooltip="Change what the chosen or last turn says"),
+        Binding("r", "retry", "retry", show=False, id="talk.retry", tooltip="Have the last turn said again"),
+        Binding("s", "skip", "skip", show=False, id="talk.skip", tooltip="Pass the floor on"),
+        Binding("full_stop", "step", "step", show=False, id="talk.step", tooltip="One turn, then pause"),
+        Binding("m", "swap", "change a seat", show=False, id="talk.swap",
                 tooltip="Another model, guest or temperature for a seat, from its next turn on"),
-        Binding("x", "stop", "stop", show=False, id="duel.stop", tooltip="End it now; what was said is kept"),
-        Binding("slash", "find", "search", show=False, id="duel.find", tooltip="Search in this talk, old turns too"),
-        Binding("escape", "back", "back", show=False, id="duel.back", tooltip="End the search, let go of the message"),
+        Binding("x", "stop", "stop", show=False, id="talk.stop", tooltip="End it now; what was said is kept"),
+        Binding("slash", "find", "search", show=False, id="talk.find", tooltip="Search in this talk, old turns too"),
+        Binding("escape", "back", "back", show=False, id="talk.back", tooltip="End the search, let go of the message"),
     ]  # fmt: skip
 
+    WORD: ClassVar[str]
+    """What a run is called here, in the middle of a sentence."""
     view: Conversation | None
     transcript: Transcript
     card: AskCard
@@ -70,14 +75,16 @@ class Steering(RunPane):
     def why_off(self, action: str) -> str | None:
         """Why a key can do nothing now, or None."""
         view = self.view
-        if action in ("find", "back"):
-            return None if view else "no duel is open; 1 goes to the runs"
         if view is None:
-            return "no duel is open; 1 goes to the runs"
-        state = f"this duel is {shelf.word(view.status)}"
+            return f"no {self.WORD} is open; 1 goes to the runs"
+        if action in ("find", "back"):
+            return None
+        state = f"this {self.WORD} is {shelf.word(view.status)}"
         if action in ("bye", "skip", "retry", "step", "take", "swap", "stop", "pause") and view.status not in ACTIVE:
             return f"{state}; space lets it go on"
-        if action in ("fork", "edit") and self._turn() is None:
+        if action == "skip" and view.limit and view.turns >= view.limit:
+            return f"all {view.limit} turns were had: nobody is left to skip"
+        if action in ("fork", "fork_with", "edit") and self._turn() is None:
             return "nothing was said yet"
         if action == "copy":
             return self.transcript.why_off("copy") if self.is_mounted else None
@@ -116,7 +123,7 @@ class Steering(RunPane):
         self._do(lambda control, run: control.step(run))
 
     def action_stop(self) -> None:
-        text = "Stop this duel now? What was said is kept, and it can be resumed."
+        text = f"Stop this {self.WORD} now? What was said is kept, and it can be resumed."
         self.card.put(Question(text, (Choice("y", "y", "stop it"), Choice("n", "n", "let it go on")), then=self._stop))
 
     def _stop(self, answer: str) -> None:
@@ -143,6 +150,27 @@ class Steering(RunPane):
         turn = self._turn()
         if turn:
             self._do(lambda control, run: control.fork(run, turn.seq), self._open, f"forking at turn {turn.seq}")
+
+    def action_fork_with(self) -> None:
+        turn = self._turn()
+        if turn:
+            seats = self._view().seats
+            self.card.put(which_other(seats, lambda name: self._fork_with(turn.seq, name)))
+
+    def _fork_with(self, at: int, name: str) -> None:
+        """A fork in which the seat `name` is on another model, once that is chosen."""
+        seats = self._view().seats
+        place = next(n for n, seat in enumerate(seats) if seat.name == name)
+
+        def took(model: str | None) -> None:
+            if model:
+                sets = [f"seats.{place}.model={model}"]
+                said = f"forking at turn {at}, {one_line(name)} on {one_line(model)}"
+                self._do(lambda control, run: control.fork(run, at, sets), self._open, said)
+
+        self.app.push_screen(
+            ModelPicker(f"A model for {one_line(name)} from turn {at + 1} on", seats[place].model), took
+        )
 
     def action_edit(self) -> None:
         turn = self._turn()

@@ -83,6 +83,11 @@ class Transcript(Explains, Rows):
         shown = [self.view.entries[index] for index, _ in self._places if index < len(self.view.entries)]
         return next((item for item in reversed(shown) if item.counts), None)
 
+    @property
+    def chosen_entry(self) -> Entry | None:
+        """The entry that was chosen, if one is."""
+        return self._chosen_entry()
+
     def find(self, words: str) -> None:
         """Search for words, from the end of what is in view upwards; no words end the search."""
         needle = pattern(words)

@@ -39,10 +39,10 @@ def test_more_is_never_drawn_lower(numbers: list[float]) -> None:
 
 
 def test_a_course_is_drawn_on_the_scale_from_nothing_to_one() -> None:
-    assert spark([(1, 0.0), (2, 0.5), (3, 1.0)], 10) == "▁▅█"
+    assert spark([(1, 0.0), (2, 0.5), (3, 1.0)], 10) == "▁▄▇"
     assert spark([(1, 0.2), (2, 0.2)], 10) == "▂▂", "a flat course is not drawn as a full one"
-    assert spark([(1, 0.0), (3, 1.0)], 10) == "▁ █", "a turn that was not measured keeps its place"
-    assert spark([(seq, 1.0) for seq in range(1, 301)], 20) == "█" * 20
+    assert spark([(1, 0.0), (3, 1.0)], 10) == "▁ ▇", "a turn that was not measured keeps its place"
+    assert spark([(seq, 1.0) for seq in range(1, 301)], 20) == "▇" * 20
     assert spark([], 10) == "" and spark([(1, 1.0)], 0) == ""
 
 
@@ -59,7 +59,7 @@ def test_figures_have_three_digits_at_most() -> None:
 
 
 def test_a_count_is_drawn_against_the_highest_there_was() -> None:
-    assert spark([(1, 0.0), (2, 6.0), (3, 12.0)], 10, None) == "▁▅█"
+    assert spark([(1, 0.0), (2, 6.0), (3, 12.0)], 10, None) == "▁▄▇"
 
 
 def test_every_measure_of_the_engine_has_a_name_and_says_what_it_is() -> None:

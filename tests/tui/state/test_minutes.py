@@ -127,11 +127,11 @@ def test_a_chosen_turn_has_its_own_minutes_sources_and_measures(talk: Talk) -> N
         ("head", "turn 1"),
         ("item", "Why"),
         ("source", "Tides"),
-        ("aside", "Short."),
-        ("text", "drift 0.25 · novelty 1.00"),
+        ("aside", "6.50  Short."),
+        ("head", "health"),
     ]
     found = rows(talk.beside, turn=1)
-    assert found[2].source == source and found[2].acts and found[3].glyph == "Judge 6.50"
+    assert found[2].source == source and found[2].acts and found[3].glyph == "Judge"
     assert shown(rows(talk.beside, turn=2))[:2] == [("head", "turn 2"), ("closed", "Why")]
     assert talk.beside.cited == {1} and talk.beside.source(1) == source and talk.beside.source(2) is None
 
