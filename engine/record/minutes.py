@@ -147,6 +147,16 @@ def items(db: sqlite3.Connection, run: int) -> list[Item]:
     return [_with_closing(item, closings.get(item.n)) for item in found.values()]
 
 
+def item(db: sqlite3.Connection, n: int) -> Item:
+    """The item `n` as it was entered, open."""
+    row = db.execute(
+        "SELECT minute.n, minute.kind, minute.text, turn.seq, turn.seat, minute.quote"
+        " FROM minute JOIN turn ON turn.n = minute.turn WHERE minute.n = ?",
+        (n,),
+    ).fetchone()
+    return Item(*row)
+
+
 def asides(db: sqlite3.Connection, run: int) -> list[Aside]:
     """All asides to turns that still count, oldest first."""
     found = []

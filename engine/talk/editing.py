@@ -42,6 +42,8 @@ class Editor:
     """A chained topic that the answer may only correct; empty where there is none to guard."""
     mended: bool = False
     """The answer was asked for once more: it counts with its faults."""
+    begun: bool = False
+    """The first words were given: those of a question make one of the sentence, whatever mark it ends with."""
 
     def __call__(self, answer: str) -> Edited:
         text, taken, why = answer.strip(), [], []
@@ -62,6 +64,10 @@ class Editor:
             if preamble := _PREAMBLE.match(text):
                 text = take(text[preamble.end() :], preamble.group(), "label")
             text = _unquoted(text)
+            if self.begun and "?" not in text:
+                text = take(_as_question(text), text[len(text.rstrip(".!;: ")) :], "question")
+            elif (end := text.find("?") + 1) and not _ends_asking(text):
+                text = take(text[:end], text[end:], "question")
         if self.topic and not keeps(self.topic, text):
             text = take(_as_question(self.topic), text, "guard")
         edited = Edited(text, "\n".join(taken), ", ".join(dict.fromkeys(why)), self.fault(text))
@@ -73,7 +79,7 @@ class Editor:
         if not spoken:
             return "it said nothing"
         faults = []
-        if self.role.question and not spoken.rstrip("\"'”»*_ ").endswith(("?", "？", "؟", ";")):
+        if self.role.question and not _ends_asking(spoken):
             faults.append("it must end in a question mark")
         if self.role.words:
             fewest, most = self.role.words
@@ -128,6 +134,10 @@ def _unquoted(text: str) -> str:
     if len(text) > 1 and _QUOTES.get(text[0]) == text[-1] and text[0] not in text[1:-1]:
         return text[1:-1].strip()
     return text
+
+
+def _ends_asking(text: str) -> bool:
+    return text.rstrip("\"'”»*_ ").endswith(("?", "？", "؟", ";"))
 
 
 def _as_question(topic: str) -> str:

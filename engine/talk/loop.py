@@ -6,16 +6,19 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from engine.record import minutes
+from engine.memory import embedder
+from engine.record import citations, minutes
+from engine.record.citations import Source
 from engine.record.events import Kind
 from engine.record.minutes import Aside
 from engine.runs.host import Host
-from engine.talk import loop_spec, next_prompt, rounds, seats, stop_rules, tasks
+from engine.talk import health, loop_spec, next_prompt, rounds, seats, stop_rules, tasks
 from engine.talk.conversation import Conversation, Finding
 from engine.talk.editing import Editor
 from engine.talk.loop_spec import Loop as Spec
 from engine.talk.loop_spec import LoopSeat
 from engine.talk.pulse import Pulse
+from engine.talk.recalling import Recalling
 from engine.talk.speaker import Order
 from engine.talk.spec import Seat
 from engine.talk.view import Script
@@ -30,7 +33,10 @@ def validate(pipeline: dict[str, Any], source: str) -> dict[str, Any]:
 
 
 async def check(data: dict[str, Any]) -> None:
-    await seats.check(Spec.model_validate(data))
+    loop = Spec.model_validate(data)
+    if loop.stop:
+        stop_rules.check_measured(loop.stop, health.trusted(embedder.default()))
+    await seats.check(loop)
 
 
 def create(host: Host) -> Loop:
@@ -46,6 +52,9 @@ class Loop(Conversation):
         super().__init__(host, spec)
         self._writers = Writers(self)
         self._pulse = Pulse(host, spec)
+        self._recalling = Recalling(host.database, host.run.n)
+        self._sources: list[Source] = []
+        """What the turn that comes was given from memory."""
         self._heeded = 0
         """Turns up to this one no longer count for the rules that end the talk: it was asked to go on after them."""
 
@@ -69,8 +78,13 @@ class Loop(Conversation):
     async def order(self, seat: Seat, prefill: str) -> Order:
         assert isinstance(seat, LoopSeat)
         topic = self._topic() if seat is self.spec.talkers[0] else None
-        task = tasks.task(self.spec, seat, self.table.spoke, topic=topic, fault=self.fault)
-        frame = Script(seat.name, tasks.system(self.spec), task)
+        recalled, self._sources = await self._recall(seat)
+        memory, plain = await self.manner(seat)
+        task = tasks.task(self.spec, seat, self.table.spoke, topic=topic, extra=recalled, fault=self.fault, plain=plain)
+        begun = ""
+        if plain and topic is None and self.seating.adapter(seat)[0].honours.prefill:
+            begun = tasks.opening(seat, self.table.spoke, self.table.retries)
+        frame = Script(seat.name, tasks.system(self.spec, plain), task)
         order = await self.orders.write(
             self.spec,
             seat,
@@ -78,7 +92,9 @@ class Loop(Conversation):
             slot=self.host.run.id,
             turn=self.table.spoke.count(seat.name),
             room=tasks.room(self.spec),
-            prefill=prefill,
+            prefill=prefill or begun,
+            wishes=tasks.wording(seat, plain).options,
+            memory=memory,
         )
         order.edit = Editor(
             seat.name,
@@ -87,8 +103,24 @@ class Loop(Conversation):
             plan=seat.format == "plan",
             topic=topic or "" if self.spec.guard else "",
             mended=bool(self.fault),
+            begun=bool(begun),
         )
         return order
+
+    async def manner(self, seat: LoopSeat) -> tuple[int | None, bool]:
+        """How many of the latest messages the seat is sent, None for all that fit, and whether in plain words: those
+        are for models that more would only confuse."""
+        memory = await self.seating.memory(seat)
+        if memory is None:
+            return None, False
+        said = seat.part.plain
+        return (said.memory if said and said.memory and seat.memory is None else memory), True
+
+    def finished(self, db: sqlite3.Connection) -> None:
+        super().finished(db)
+        if self._sources:
+            citations.cite(db, self.host.run.n, self.table.rows[-1], self._sources)
+            self._sources = []
 
     async def beside(self, last: bool = False) -> bool:
         """Measure the last turn; at the end of a round let those write who write beside the talk."""
@@ -119,6 +151,17 @@ class Loop(Conversation):
                 detail = f"{rule} for {rule.turns} turns"
                 return Finding(Kind.MEASURE_CROSSED, told, rule.then, f"measure:{rule.measure}", detail)
         return None
+
+    async def _recall(self, seat: LoopSeat) -> tuple[str, list[Source]]:
+        """What memory gives the seat on what was said last."""
+        wanted = self.spec.recall
+        named = [self.spec.seat(name) for name in wanted.seats] or self.spec.talkers
+        if seat not in named:
+            return "", []
+        cut = self.orders.cut(seat)
+        before = self.table.seq_at(cut.keep + cut.drop) if cut.drop else None
+        question = self.table.said[-1].text if self.table.said else self.spec.question
+        return await self._recalling.find(wanted, question, before)
 
     def _is_due(self, seat: LoopSeat, given: list[Aside]) -> bool:
         """Whether the seat has something to write after the last turn."""

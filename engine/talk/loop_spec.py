@@ -50,14 +50,16 @@ class Recall(BaseModel):
     """What the seats are given from memory before they speak."""
 
     model_config = _STRICT
-    sources: list[Literal["documents", "runs"]] = Field([])
-    most: int = Field(4, ge=1, le=20)
-    gate: float = Field(0.65, gt=0, le=2, strict=False)
-    """Cosine distance above which a text that shares no word is left out."""
-    characters: int = Field(600, ge=80)
-    """Of each text."""
+    sources: list[Literal["documents", "past", "runs"]] = Field([])
+    """The user's documents, the turns of this run that no longer fit the window, other runs."""
+    limit: int | None = Field(None, ge=1, le=20)
+    """Passages at most; this and the next two are memory.yml's where they are not given."""
+    gate: float | None = Field(None, gt=0, le=2, strict=False)
+    """Cosine distance beyond which a passage that shares no word is left out."""
+    snippet: int | None = Field(None, ge=80)
+    """Characters of a passage."""
     block: list[str] = []
-    """Texts with any of these words are left out."""
+    """Passages with any of these words are left out."""
     seats: list[str] = []
     """The seats that are given it; those that talk each round where none is named."""
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.record import minutes
 from engine.record.minutes import KINDS, Closed, Item, ItemKind, Raised
 from engine.talk import sentences
 
@@ -23,6 +25,9 @@ _WORDS = 3
 """Words a sentence must have to be worth quoting."""
 _MOST = {"summary": 4, "raised": 4, "closed": 4}
 _TEXT = 160
+_WORDS_OF = """
+SELECT turn.n, turn.seq, turn.seat, message.text FROM turn JOIN message ON message.n = turn.message WHERE turn.n = ?
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,32 +69,53 @@ def quotable(new: Sequence[Words]) -> list[str]:
     return list(found)[-SENTENCES:]
 
 
-def schema(quotes: Sequence[str], open_items: Sequence[Item]) -> dict[str, Any]:
-    """The JSON schema of an answer: quotes are chosen, items to close are named by their numbers."""
-    quote = {"type": "string", "enum": list(quotes)}
-    text = {"type": "string", "maxLength": _TEXT}
-    raised = _object({"kind": {"type": "string", "enum": list(KINDS)}, "text": text, "quote": quote})
-    parts: dict[str, Any] = {"summary": {"type": "array", "items": text, "minItems": 1, "maxItems": _MOST["summary"]}}
-    if quotes:
-        parts["raised"] = {"type": "array", "items": raised, "maxItems": _MOST["raised"]}
-    if quotes and open_items:
-        closed = _object({"item": {"type": "integer", "enum": [item.n for item in open_items]}, "quote": quote})
-        parts["closed"] = {"type": "array", "items": closed, "maxItems": _MOST["closed"]}
-    return _object(parts)
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What minutes are to be taken of: turns whose words are new, and the items that stand open."""
 
+    new: tuple[Words, ...]
+    opened: tuple[Item, ...]
 
-def task(new: Sequence[Words], open_items: Sequence[Item]) -> str:
-    """What the Scriber is told besides its role."""
-    said = "\n\n".join(f"{words.seat}: {words.text}" for words in new)
-    stands = "\n".join(f"{item.n} ({item.kind}): {item.text}" for item in open_items) or "nothing"
-    return (
-        f"The new words:\n{said}\n\nOpen so far:\n{stands}\n\n"
-        'Answer as JSON: {"summary": [two to four short lines on what was said], '
-        '"raised": [{"kind": "claim", "question", "todo" or "flag" (something wrong or off the point), '
-        '"text": in your words, "quote": a sentence of the new words, letter by letter}], '
-        '"closed": [{"item": the number of an open item that the new words answer or do, "quote": the sentence that '
-        "does}]}. Leave a list empty where there is nothing."
-    )
+    @classmethod
+    def rebuilt(cls, db: sqlite3.Connection, request: dict[str, Any]) -> Matter | None:
+        """The matter of a recorded call, None where it was about none."""
+        if "new" not in request:
+            return None
+        words = tuple(Words(*db.execute(_WORDS_OF, (row,)).fetchone()) for row in request["new"])
+        return cls(words, tuple(minutes.item(db, n) for n in request["open"]))
+
+    def recipe(self) -> dict[str, Any]:
+        """The matter by the numbers of its turns and items."""
+        return {"new": [words.row for words in self.new], "open": [item.n for item in self.opened]}
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of an answer: quotes are chosen, items to close are named by their numbers."""
+        quotes = quotable(self.new)
+        quote = {"type": "string", "enum": quotes}
+        text = {"type": "string", "maxLength": _TEXT}
+        raised = _object({"kind": {"type": "string", "enum": list(KINDS)}, "text": text, "quote": quote})
+        summary = {"type": "array", "items": text, "minItems": 1, "maxItems": _MOST["summary"]}
+        parts: dict[str, Any] = {"summary": summary}
+        if quotes:
+            parts["raised"] = {"type": "array", "items": raised, "maxItems": _MOST["raised"]}
+        if quotes and self.opened:
+            number = {"type": "integer", "enum": [item.n for item in self.opened]}
+            closed = _object({"item": number, "quote": quote})
+            parts["closed"] = {"type": "array", "items": closed, "maxItems": _MOST["closed"]}
+        return _object(parts)
+
+    def task(self) -> str:
+        """What the Scriber is told besides its role."""
+        said = "\n\n".join(f"{words.seat}: {words.text}" for words in self.new)
+        stands = "\n".join(f"{item.n} ({item.kind}): {item.text}" for item in self.opened) or "nothing"
+        return (
+            f"The new words:\n{said}\n\nOpen so far:\n{stands}\n\n"
+            'Answer as JSON: {"summary": [two to four short lines on what was said], '
+            '"raised": [{"kind": "claim", "question", "todo" or "flag" (something wrong or off the point), '
+            '"text": in your words, "quote": a sentence of the new words, letter by letter}], '
+            '"closed": [{"item": the number of an open item that the new words answer or do, "quote": the sentence '
+            "that does}]}. Leave a list empty where there is nothing."
+        )
 
 
 def read(answer: str, new: Sequence[Words], known: Sequence[Item]) -> Entry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from engine.talk.seats import Seating
 from engine.talk.speaker import Order
 from engine.talk.spec import Seat, Talk
 from engine.talk.table import Table
-from engine.talk.view import Cut, Dialogue, Script, frame_body
+from engine.talk.view import Cut, Dialogue, Script
 from engine.talk.window import ContextFullError
 
 _ANOTHER_DRAW = 1_000_003
@@ -33,12 +33,16 @@ class Orders:
         self._host = host
         self._seating = seating
         self._table = table
-        self._dropped: dict[str, int] = {}
+        self._cuts: dict[str, Cut] = {}
         self._summaries: dict[tuple[int, ...], str] = {}
 
     def forget(self) -> None:
         """A seat or the history is another one: what fitted before says nothing now."""
-        self._dropped.clear()
+        self._cuts.clear()
+
+    def cut(self, seat: Seat) -> Cut:
+        """What the seat's last order left out."""
+        return self._cuts.get(seat.name, Cut())
 
     async def write(
         self,
@@ -51,15 +55,20 @@ class Orders:
         room: int = 0,
         schema: dict[str, Any] | None = None,
         prefill: str = "",
+        wishes: Mapping[str, Any] | None = None,
+        memory: int | None = None,
     ) -> Order:
         """The order of the seat's next turn, or of what it writes beside the talk.
 
         `slot` names the prompt cache to use; `room` is how many tokens of the window stay free of the conversation,
-        so that seats who share a cache cut at the same place. Raises ContextFullError, ProviderError, UsageError.
+        so that seats who share a cache cut at the same place. Of a script, `memory` is how many of the latest messages
+        are sent, None for all that fit; `wishes` are options below the seat's own.
+
+        Raises ContextFullError, ProviderError, UsageError.
         """
         table, name = self._table, seat.model or ""
         adapter, model = self._seating.adapter(seat)
-        options = self._seating.options(seat)
+        options = self._seating.options(seat, wishes)
         seed = None
         if talk.seed is not None and "seed" in adapter.honours.options and "seed" not in options:
             seed = talk.seed + table.seq + 1 + _ANOTHER_DRAW * table.retries
@@ -73,10 +82,11 @@ class Orders:
         async def summarise(dropped: Sequence[Said], before: str) -> str:
             return await self._summary(talk, seat, size, dropped, before)
 
-        before = self._dropped.get(seat.name, 0)
-        # A script is the whole conversation to whoever reads it, unless the seat itself says otherwise.
-        memory = await self._seating.memory(seat) if isinstance(frame, Dialogue) else seat.memory or None
-        forgotten = _forgotten(table.said, seat.name, memory)
+        before = self.cut(seat).drop
+        if isinstance(frame, Dialogue):
+            forgotten = _forgotten(table.said, seat.name, await self._seating.memory(seat))
+        else:
+            forgotten = max(0, len(table.said) - memory) if memory else 0
         bare = Request(model, [], sent, answer_schema=schema, prefill=prefill, slot=slot, turn=turn, seat=seat.name)
         fit = await window.fit(
             adapter,
@@ -90,7 +100,7 @@ class Orders:
             0 if forgotten else before,
         )
         cut = Cut(0, forgotten) if forgotten else fit.cut
-        self._dropped[seat.name] = cut.drop
+        self._cuts[seat.name] = cut
         news = cut.drop and (not before if forgotten else cut.drop != before)
 
         def recipe(db: sqlite3.Connection) -> dict[str, Any]:
@@ -161,18 +171,16 @@ def _recipe(
     schema: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """The request as numbers of recorded content: `engine.talk.view.rebuild` makes it whole again."""
-    recipe: dict[str, Any] = {
-        "frame": content.put_json(db, frame_body(frame)),
-        "head": head,
-        "options": content.put_json(db, options),
-    }
+    recipe: dict[str, Any] = {**frame.recipe(db), "head": head, "options": content.put_json(db, options)}
     if seed is not None:
         recipe["seed"] = seed
     if cut.drop:
         recipe["cut"] = [cut.keep, cut.drop]
     if cut.summary:
         recipe["summary"] = content.put_body(db, cut.summary)
-    if schema:
+    if schema and isinstance(frame, Script) and frame.minutes:
+        recipe["fits"] = "minutes"
+    elif schema:
         recipe["schema"] = content.put_json(db, schema)
     if prefill:
         recipe["prefill"] = content.put_body(db, prefill)

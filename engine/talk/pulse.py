@@ -47,7 +47,9 @@ class Pulse:
     def _measure(self, known: int, texts: list[str | None]) -> list[dict[str, float]]:
         """The values of the turns after the first `known`, those before being measured already."""
         if not known or self._health is None:
-            self._health, self.series = Health(self.spec.question), {}
+            from engine.memory import embedder
+
+            self._health, self.series = Health(self.spec.question, embedder.default()), {}
         found = [self._health.measure(text) if text is not None else {} for text in texts]
         for seq, measured in enumerate(found, known + 1):
             for name, value in measured.items():

@@ -17,18 +17,10 @@ FIELDS = frozenset({"question", "topic", "name"})
 """What an instruction may name in braces: the loop's question, the topic of a chained round, the seat's own name."""
 
 
-class Role(BaseModel):
-    """What a seat does, when, and what its words must be."""
+class Wording(BaseModel):
+    """How a seat is told what to do."""
 
     model_config = _STRICT
-    slug: str = Field("", pattern=r"^[\w-]*$")
-    name: str = Field(min_length=1, max_length=32)
-    about: str = Field(min_length=1)
-    """One line that everyone at the table is told."""
-    place: Literal["talk", "minutes", "aside"] = "talk"
-    """`talk`: everyone hears it. `minutes`: keeps the minutes. `aside`: written beside the talk, heard by nobody."""
-    every: int | None = Field(None, ge=0)
-    """It speaks at the end of a round, once so many turns were said since it last did; 0 is never, None each round."""
     then: str = Field(min_length=1)
     """What it is told to do."""
     first: str | None = None
@@ -37,18 +29,6 @@ class Role(BaseModel):
     """The same for a round whose topic the round before has named."""
     after: dict[str, str] = {}
     """Role -> what it is told besides, where that role has spoken since its own last turn."""
-    question: bool = False
-    """Its words must end in a question."""
-    words: list[int] | None = Field(None, min_length=2, max_length=2)
-    """The fewest and the most words it may use."""
-    score: bool = False
-    """It gives a whole number from 0 to 10 (only with `place: aside`)."""
-    parts: list[str] = []
-    """Headings that its text must have, with `format: plan`."""
-    steps: int | None = Field(None, ge=1)
-    """Numbered steps that it must have at least, with `format: plan`."""
-    bullets: int | None = Field(None, ge=1)
-    """Bullet points that it must have at least, with `format: plan`."""
     plan: str | None = None
     """What it is told besides, with `format: plan`."""
     options: dict[str, Any] = {}
@@ -63,6 +43,42 @@ class Role(BaseModel):
     @classmethod
     def _after(cls, after: dict[str, str]) -> dict[str, str]:
         return {role: _known_fields(text) for role, text in after.items()}
+
+
+class Plain(Wording):
+    """The wording for a model with a short memory, which is lost among many words."""
+
+    memory: int | None = Field(None, ge=1)
+    """Latest messages it is sent; the model's own measure where it is not given."""
+    begins: list[str] = []
+    """Words that its turns begin with, one entry after the other, where the provider continues a text."""
+
+
+class Role(Wording):
+    """What a seat does, when, and what its words must be."""
+
+    slug: str = Field("", pattern=r"^[\w-]*$")
+    name: str = Field(min_length=1, max_length=32)
+    about: str = Field(min_length=1)
+    """One line that everyone at the table is told."""
+    place: Literal["talk", "minutes", "aside"] = "talk"
+    """`talk`: everyone hears it. `minutes`: keeps the minutes. `aside`: written beside the talk, heard by nobody."""
+    every: int | None = Field(None, ge=0)
+    """It speaks at the end of a round, once so many turns were said since it last did; 0 is never, None each round."""
+    question: bool = False
+    """Its words must end in a question."""
+    words: list[int] | None = Field(None, min_length=2, max_length=2)
+    """The fewest and the most words it may use."""
+    score: bool = False
+    """It gives a whole number from 0 to 10 (only with `place: aside`)."""
+    parts: list[str] = []
+    """Headings that its text must have, with `format: plan`."""
+    steps: int | None = Field(None, ge=1)
+    """Numbered steps that it must have at least, with `format: plan`."""
+    bullets: int | None = Field(None, ge=1)
+    """Bullet points that it must have at least, with `format: plan`."""
+    plain: Plain | None = None
+    """What a model with a short memory is told instead."""
 
     @model_validator(mode="after")
     def _whole(self) -> Role:

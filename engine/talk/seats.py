@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.providers import prices, registry
@@ -44,15 +44,16 @@ class Seating:
             self._places[name] = registry.endpoint(name)
         return self._places[name]
 
-    def options(self, seat: Seat) -> dict[str, Any]:
+    def options(self, seat: Seat, wanted: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """All options of the seat's requests: provider below the role's wishes, persona and seat on top.
 
-        Raises UsageError, ProviderError.
+        `wanted` are further wishes. Raises UsageError, ProviderError.
         None takes back what stands below; of an option that the provider lacks, nothing is left.
         """
         adapter, model = self.adapter(seat)
         guest = seat.guest.options if seat.guest else {}
-        wishes = {key: value for key, value in seat.wishes.items() if key in adapter.honours.options}
+        wished = {**seat.wishes, **(wanted or {})}
+        wishes = {key: value for key, value in wished.items() if key in adapter.honours.options}
         merged = {**adapter.defaults(model), **wishes, **guest, **seat.options}
         return {key: value for key, value in merged.items() if value is not None or key in adapter.honours.options}
 

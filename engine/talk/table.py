@@ -47,6 +47,12 @@ class Table:
     def last_seat(self) -> str | None:
         return self.spoke[-1] if self.spoke else None
 
+    def seq_at(self, index: int) -> int:
+        """Number of the turn that the message `said[index]` is, or that follows it where it is a note."""
+        earlier = sum(message.author != HUMAN for message in self.said[:index])
+        finished = [seq for seq, text in enumerate(self.texts, 1) if text is not None]
+        return finished[earlier] if earlier < len(finished) else self.seq + 1
+
     def load(self, db: sqlite3.Connection, past: int = 0, anew: bool = False) -> None:
         """`anew` reads everything; up to the row `past` nobody has ended the talk."""
         if not anew and self._grow(db):
@@ -118,6 +124,6 @@ class Table:
 
 
 def _redone(turn: Turn) -> bool:
-    """Whether a human had this turn of a model said again."""
-    cut = turn.state is State.PARTIAL and turn.stop == "retry"
+    """Whether a model said this turn again: a human wanted it, or it was not what its seat was told to give."""
+    cut = turn.state is State.PARTIAL and turn.stop in ("retry", "format")
     return cut or (turn.state is State.REPLACED and turn.stop != "edit")

@@ -8,13 +8,18 @@ from engine.providers import estimate
 from engine.providers.protocol import Message
 from engine.talk import rounds, window
 from engine.talk.loop_spec import Loop, LoopSeat
+from engine.talk.roles import Wording
 
+_CHARACTERS = 3
+"""Of a token, on the low side."""
 _MARGIN = 300
 """Tokens kept for what a task gains as it goes: what other roles asked, what a fault is to be mended."""
 
 
-def system(loop: Loop) -> str:
-    """What everyone at the table is told."""
+def system(loop: Loop, plain: bool = False) -> str:
+    """What everyone at the table is told. `plain`: in the few words that a model with a short memory can follow."""
+    if plain:
+        return f"A conversation about one question: {loop.question}"
     table = "\n".join(f"{seat.name} {seat.part.about}." for seat in loop.seats if not seat.off)
     return (
         f"A working conversation about one question.\n\nThe question: {loop.question}\n\nAt the table:\n{table}\n\n"
@@ -31,24 +36,40 @@ def task(
     topic: str | None = None,
     extra: str = "",
     fault: str = "",
+    plain: bool = False,
 ) -> str:
     """What the seat is to do now. `spoke` names the seat of every turn so far."""
     role = seat.part
+    said = wording(seat, plain)
     first = seat.name not in spoke
-    instruction = role.first if first and role.first and topic is None else role.then
+    instruction = said.first if first and said.first and topic is None else said.then
     if topic is not None:
-        instruction = role.chained or role.then
+        instruction = said.chained or said.then
     fields = {"question": loop.question, "topic": topic or loop.question, "name": seat.name}
-    parts = [extra, f"You are {seat.name} now."]
+    parts = [extra]
+    if said is role:
+        parts.append(f"You are {seat.name} now.")
     if seat.guest:
         parts.append(seat.guest.prompt)
     parts.append(instruction.format(**fields))
-    parts += [text.format(**fields) for slug, text in role.after.items() if _has_spoken(loop, slug, seat, spoke)]
-    if seat.format == "plan" and role.plan:
-        parts.append(role.plan.format(**fields))
-    if fault:
+    after = [text.format(**fields) for slug, text in said.after.items() if _has_spoken(loop, slug, seat, spoke)]
+    parts += after
+    if seat.format == "plan" and (plan := said.plan or role.plan):
+        parts.append(plan.format(**fields))
+    if fault and said is role:  # a plain wording is given again as it stands: the next draw is another one
         parts.append(f"Your last answer was not what was asked: {fault}. Write it again, and right this time.")
     return "\n\n".join(part for part in parts if part)
+
+
+def wording(seat: LoopSeat, plain: bool) -> Wording:
+    """How the seat is told what to do: in its role's plain words where they are wanted and it has them."""
+    return seat.part.plain if plain and seat.part.plain else seat.part
+
+
+def opening(seat: LoopSeat, spoke: Sequence[str], retries: int) -> str:
+    """The words that the seat's next turn begins with, in the plain wording; another try takes the next ones."""
+    begins = seat.part.plain.begins if seat.part.plain else []
+    return begins[(list(spoke).count(seat.name) + retries) % len(begins)] if begins else ""
 
 
 def room(loop: Loop) -> int:
@@ -60,8 +81,17 @@ def room(loop: Loop) -> int:
         longest = max((role.then, role.first or "", role.chained or ""), key=len)
         told = "\n".join([longest, role.plan or "", *role.after.values(), seat.guest.prompt if seat.guest else ""])
         most = max(most, answer + estimate.size([Message("user", told)]))
-    recalled = loop.recall.most * loop.recall.characters // 3 if loop.recall.sources else 0
-    return most + recalled + _MARGIN
+    return most + _recalled(loop) + _MARGIN
+
+
+def _recalled(loop: Loop) -> int:
+    """Tokens that recalled passages may take."""
+    if not loop.recall.sources:
+        return 0
+    from engine.memory import settings
+
+    known = settings.load().recall
+    return (loop.recall.limit or known.limit) * (loop.recall.snippet or known.snippet) // _CHARACTERS
 
 
 def _has_spoken(loop: Loop, slug: str, seat: LoopSeat, spoke: Sequence[str]) -> bool:

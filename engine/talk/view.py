@@ -20,6 +20,7 @@ from engine.record import content
 from engine.record.content import Said
 from engine.talk import control_words, next_prompt
 from engine.talk.control_words import Word
+from engine.talk.minutes import Matter
 from engine.talk.spec import HUMAN, Duel, Seat
 
 NOTE = "[A human listener says to you both: {text}]"
@@ -41,6 +42,10 @@ class Frame(Protocol):
 
     def messages(self, said: Sequence[Said], cut: Cut = ...) -> list[Message]:
         """The messages of a request."""
+        ...
+
+    def recipe(self, db: sqlite3.Connection) -> dict[str, Any]:
+        """What `rebuild` makes the frame of again; texts are stored by their content and named by their numbers."""
         ...
 
 
@@ -77,6 +82,9 @@ class Dialogue:
             said = start.text or control_words.spoken(Word.START, other)
         examples = tuple((pair[0], pair[1]) for pair in seat.guest.examples) if seat.sends_examples else ()
         return cls(seat.name, other, seat.guest.prompt, examples, said)
+
+    def recipe(self, db: sqlite3.Connection) -> dict[str, Any]:
+        return {"frame": content.put_json(db, asdict(self))}
 
     def messages(self, said: Sequence[Said], cut: Cut = Cut()) -> list[Message]:
         """System text, examples, then the conversation, roles alternating."""
@@ -116,6 +124,16 @@ class Script:
     """The same for every seat."""
     task: str
     """What the seat is to do, sources included."""
+    minutes: Matter | None = None
+    """What a Scriber is given besides, named in the record by its turns and items."""
+
+    def recipe(self, db: sqlite3.Connection) -> dict[str, Any]:
+        return {
+            "seat": self.seat,
+            "system": content.put_body(db, self.system),
+            "task": content.put_body(db, self.task),
+            **(self.minutes.recipe() if self.minutes else {}),
+        }
 
     def messages(self, said: Sequence[Said], cut: Cut = Cut()) -> list[Message]:
         lines = []
@@ -124,30 +142,39 @@ class Script:
                 lines.append(_line(message.author, message.text))
             elif index == cut.keep:
                 lines.append(SUMMARY.format(text=cut.summary) if cut.summary else GAP)
-        return [Message("system", self.system), Message("user", "\n\n".join([*lines, self.task]))]
+        return [Message("system", self.system), Message("user", "\n\n".join([*lines, *self._told()]))]
+
+    def _told(self) -> list[str]:
+        return [text for text in (self.task, self.minutes.task() if self.minutes else "") if text]
 
 
 def rebuild(db: sqlite3.Connection, request: dict[str, Any]) -> list[Message]:
     """The messages that a recorded call of a turn sent."""
-    body = json.loads(content.body(db, request["frame"]))
     keep, drop = request.get("cut", (0, 0))
     summary = content.body(db, request["summary"]) if "summary" in request else ""
     frame: Frame
-    if "task" in body:
-        frame = Script(**body)
+    if "task" in request:
+        system, task = (content.body(db, request[part]) for part in ("system", "task"))
+        frame = Script(request["seat"], system, task, Matter.rebuilt(db, request))
     else:
+        body = json.loads(content.body(db, request["frame"]))
         frame = Dialogue(**{**body, "examples": tuple(tuple(pair) for pair in body["examples"])})
     return frame.messages(content.chain(db, request["head"]), Cut(keep, drop, summary))
+
+
+def schema(db: sqlite3.Connection, request: dict[str, Any]) -> dict[str, Any] | None:
+    """The JSON schema that a recorded call asked its answer to fit, or None."""
+    if "schema" in request:
+        found: dict[str, Any] = json.loads(content.body(db, request["schema"]))
+        return found
+    matter = Matter.rebuilt(db, request) if request.get("fits") == "minutes" else None
+    return matter.schema() if matter else None
 
 
 def options(db: sqlite3.Connection, request: dict[str, Any]) -> dict[str, Any]:
     """The options that a recorded call of a turn sent."""
     found: dict[str, Any] = json.loads(content.body(db, request["options"]))
     return found | ({"seed": request["seed"]} if "seed" in request else {})
-
-
-def frame_body(frame: Dialogue | Script) -> dict[str, Any]:
-    return asdict(frame)
 
 
 _message = functools.lru_cache(maxsize=4096)(Message)

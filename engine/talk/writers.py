@@ -14,7 +14,7 @@ from engine.talk import answers, tasks
 from engine.talk import minutes as taking
 from engine.talk.editing import Editor
 from engine.talk.loop_spec import LoopSeat
-from engine.talk.minutes import Entry, Unusable, Words
+from engine.talk.minutes import Entry, Matter, Unusable, Words
 from engine.talk.view import Script
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ class Writers:
         ]
         known: list[Item] = await loop.host.commit(lambda db: minutes.items(db, self._run))
         opened = [item for item in known if item.open]
-        schema = taking.schema(taking.quotable(new), opened)
+        matter = Matter(tuple(new), tuple(opened))
         entry, fault = Entry(), ""
         for _ in range(2):
-            answer = await self._ask(seat, "minutes", taking.task(new, opened), fault, schema)
+            answer = await self._ask(seat, "minutes", "", fault, matter.schema(), matter)
             try:
                 entry, fault = taking.read(answer, new, known), ""
                 break
@@ -108,11 +108,20 @@ class Writers:
         await self._loop.host.commit(lambda db: minutes.give(db, self._run, after, seat.name, text))
 
     async def _ask(
-        self, seat: LoopSeat, purpose: str, told: str, fault: str, schema: dict[str, Any] | None = None
+        self,
+        seat: LoopSeat,
+        purpose: str,
+        told: str,
+        fault: str,
+        schema: dict[str, Any] | None = None,
+        matter: Matter | None = None,
     ) -> str:
         loop = self._loop
-        task = tasks.task(loop.spec, seat, loop.table.spoke, fault=fault)
-        frame = Script(seat.name, tasks.system(loop.spec), "\n\n".join(part for part in (task, told) if part))
+        memory, plain = await loop.manner(seat)
+        task = tasks.task(loop.spec, seat, loop.table.spoke, fault=fault, plain=plain)
+        frame = Script(
+            seat.name, tasks.system(loop.spec, plain), "\n\n".join(part for part in (task, told) if part), matter
+        )
         adapter, _ = loop.seating.adapter(seat)
         order = await loop.orders.write(
             loop.spec,
@@ -122,6 +131,8 @@ class Writers:
             turn=self._turn,
             room=tasks.room(loop.spec),
             schema=schema if adapter.honours.answer_schema else None,
+            wishes=tasks.wording(seat, plain).options,
+            memory=memory,
         )
         return await answers.answer(
             loop.host,

@@ -318,7 +318,7 @@ async def test_humans_can_step_in_take_a_role_and_swap_its_model(stage: Stage) -
         await live.tell("take", seat="Creator")
         await live.tell("swap", seat="Questioner", changes={"options": {"temperature": 0.1}})
         await live.tell("resume")
-        await live.until(lambda db: live.playing.done() or len(stage.said(run)) and _asks(db, stage, run), "my turn")
+        await live.until(lambda db: live.playing.done() or (len(stage.said(run)) and _asks(db, stage, run)), "my turn")
         await live.answer("Glaciers move them.")
         await live.tell("release", seat="Creator")
         await live.alone()

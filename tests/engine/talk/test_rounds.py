@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -70,7 +71,7 @@ def test_rounds_are_whole_and_visitors_wait_their_time(talkers: list[str], every
 def _gaps(spoke: list[str], name: str) -> list[int]:
     """Turns that passed before each turn of `name`, and after its last."""
     at = [-1, *(place for place, who in enumerate(spoke) if who == name), len(spoke)]
-    return [after - before - 1 for before, after in zip(at, at[1:], strict=False)]
+    return [after - before - 1 for before, after in itertools.pairwise(at)]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_bad_pipelines_get_one_line_that_names_the_key(change: dict[str, Any], p
     ],
 )
 def test_bad_roles_too(role: dict[str, Any], part: str) -> None:
-    with pytest.raises(UsageError, match="seats.0") as refused:
+    with pytest.raises(UsageError, match=r"seats\.0") as refused:
         loop(role, "creator")
     assert part in str(refused.value)
 

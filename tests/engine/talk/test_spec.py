@@ -141,7 +141,7 @@ def test_an_option_of_the_persona_that_its_model_lacks_is_named(stage: Stage, ho
         ("talk", "limts: {}", "limts: unknown key; did you mean limits?"),
         ("talk", "repetition: {then: boo}", "repetition.then: Input should be"),
         ("prices", "scripted/*: {prompt: 1}", "scripted/*: needs answer"),
-        ("models", "mine: {file: x.gguf}", "mine.description"),
+        ("models", "mine: {file: x.gguf}", "mine."),
     ],
 )
 def test_a_fault_in_a_settings_file_names_that_file(
