@@ -20,10 +20,10 @@ from tui.widgets.models import ModelPicker, offered
 from tui.widgets.picker import Choice
 
 _TICKS = (
-    ("chain", "an answer may name the next topic (NextPrompt)"),
+    ("chain", "answers may name the next topic"),
     ("literal", "put the question as it stands"),
     ("documents", "look things up in my documents"),
-    ("runs", "look things up in what was said in other runs"),
+    ("runs", "look things up in my other runs"),
 )
 _NUMBERS = ("turns", "cost", "minutes", "every")
 
@@ -58,8 +58,8 @@ class NewLoop(ModalScreen[dict[str, Any] | None]):
                         yield from row("cost", Input(placeholder="no limit, $", compact=True, id="cost"), "cost")
                         minutes = Input(placeholder="no limit", compact=True, id="minutes")
                         yield from row("minutes", minutes, "minutes")
-                        every = Input("6", placeholder="0 is never", compact=True, id="every")
-                        yield from row("mediate every", every, "every")
+                        every = Input("6", placeholder="turns between its words, 0 is never", compact=True, id="every")
+                        yield from row("mediator", every, "every")
                     with Vertical(classes="side"):
                         for name, text in _TICKS:
                             yield from row("", Tick(name, text), name)
