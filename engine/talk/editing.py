@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from engine.talk import next_prompt
+from engine.talk import next_prompt, sentences
 from engine.talk.roles import Role
 from engine.talk.speaker import Edited
 
@@ -65,7 +65,8 @@ class Editor:
                 text = take(text[preamble.end() :], preamble.group(), "label")
             text = _unquoted(text)
             if self.begun and "?" not in text:
-                text = take(_as_question(text), text[len(text.rstrip(".!;: ")) :], "question")
+                first = next(iter(sentences.split(text)), "")
+                text = take(_as_question(first), text[len(first.rstrip(".!;: ")) :], "question")
             elif (end := text.find("?") + 1) and not _ends_asking(text):
                 text = take(text[:end], text[end:], "question")
         if self.topic and not keeps(self.topic, text):

@@ -83,7 +83,7 @@ class Loop(Conversation):
         task = tasks.task(self.spec, seat, self.table.spoke, topic=topic, extra=recalled, fault=self.fault, plain=plain)
         begun = ""
         if plain and topic is None and self.seating.adapter(seat)[0].honours.prefill:
-            begun = tasks.opening(seat, self.table.spoke, self.table.retries)
+            begun = tasks.opening(self.spec, seat, self.table.spoke, self.table.retries)
         frame = Script(seat.name, tasks.system(self.spec, plain), task)
         order = await self.orders.write(
             self.spec,

@@ -148,7 +148,8 @@ def _with_roles(pipeline: dict[str, Any], source: str) -> dict[str, Any]:
 def _check_after(loop: Loop, source: str) -> None:
     known = set(roles.available()) | {seat.part.slug for seat in loop.seats}
     for number, seat in enumerate(loop.seats):
-        for slug in seat.part.after:
+        plain = seat.part.plain
+        for slug in [*seat.part.after, *(plain.after if plain else ()), *(plain.begins_after if plain else ())]:
             if slug not in known:
                 where = f"{source}: seats.{number}.role.after"
                 raise UsageError(f"{where}: no role is called {slug!r}; {nearest(slug, known)}")

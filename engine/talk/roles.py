@@ -52,6 +52,8 @@ class Plain(Wording):
     """Latest messages it is sent; the model's own measure where it is not given."""
     begins: list[str] = []
     """Words that its turns begin with, one entry after the other, where the provider continues a text."""
+    begins_after: dict[str, str] = {}
+    """Role -> the same for the turn after that role has spoken."""
 
 
 class Role(Wording):

@@ -66,9 +66,15 @@ def wording(seat: LoopSeat, plain: bool) -> Wording:
     return seat.part.plain if plain and seat.part.plain else seat.part
 
 
-def opening(seat: LoopSeat, spoke: Sequence[str], retries: int) -> str:
+def opening(loop: Loop, seat: LoopSeat, spoke: Sequence[str], retries: int) -> str:
     """The words that the seat's next turn begins with, in the plain wording; another try takes the next ones."""
-    begins = seat.part.plain.begins if seat.part.plain else []
+    plain = seat.part.plain
+    if plain is None:
+        return ""
+    for slug, words in plain.begins_after.items():
+        if _has_spoken(loop, slug, seat, spoke):
+            return words
+    begins = plain.begins
     return begins[(list(spoke).count(seat.name) + retries) % len(begins)] if begins else ""
 
 
