@@ -155,14 +155,15 @@ class Minutes:
 
 
 def rows(beside: Minutes, *, turn: int | None = None, upto: int | None = None, unfolded: bool = False) -> list[Row]:
-    """The panel: of the chosen `turn` first, where there is one; then all of it as it stood at `upto`."""
+    """The panel: the chosen `turn` first, where there is one; health, always in view; the rest as it stood at `upto`."""
     found: list[Row] = []
     course = list(_course(beside, turn, upto))
     health_rows = [Row("head", "health"), *course, Row("blank", "")] if course else []
     if turn is not None:
-        found += [*_of_turn(beside, turn), Row("blank", ""), *health_rows]
-        if any(item.seq <= turn for item in beside.items):
-            found += [Row("hint", f"as it stood after turn {turn}"), Row("blank", "")]
+        found += [*_of_turn(beside, turn), Row("blank", "")]
+    found += health_rows
+    if turn is not None and any(item.seq <= turn for item in beside.items):
+        found += [Row("hint", f"as it stood after turn {turn}"), Row("blank", "")]
     items = beside.standing(upto)
     found += _open_items(items)
     closed = [item for item in items if item.closed is not None]
@@ -174,8 +175,6 @@ def rows(beside: Minutes, *, turn: int | None = None, upto: int | None = None, u
     for last in _newest_asides(beside, turn, upto):
         found.append(Row("head", last.seat, about=f"after turn {last.seq}"))
         found += [Row("text", _with_score(last), seq=last.seq, name=f"aside {last.n}"), Row("blank", "")]
-    if turn is None:
-        found += health_rows
     while found and found[-1].kind == "blank":
         found.pop()
     return found or [
