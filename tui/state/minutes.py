@@ -155,7 +155,7 @@ class Minutes:
 
 
 def rows(beside: Minutes, *, turn: int | None = None, upto: int | None = None, unfolded: bool = False) -> list[Row]:
-    """The panel: the chosen `turn` first, where there is one; health, always in view; the rest as it stood at `upto`."""
+    """The panel: the chosen `turn` first, where there is one; health; the rest as it stood at `upto`."""
     found: list[Row] = []
     course = list(_course(beside, turn, upto))
     health_rows = [Row("head", "health"), *course, Row("blank", "")] if course else []
