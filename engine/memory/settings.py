@@ -40,7 +40,6 @@ class Recall(_Strict):
     gate: float = Field(ge=0, le=2)
     candidates: int = Field(ge=1, le=10_000)
     hops: Literal[0, 1]
-    past: Literal["run", "all", "none"]
     weights: Weights
 
 
