@@ -25,6 +25,7 @@ _WORDS = 3
 """Words a sentence must have to be worth quoting."""
 _MOST = {"summary": 4, "raised": 4, "closed": 4}
 _TEXT = 160
+_MOST_BRIEF = 2
 _WORDS_OF = """
 SELECT turn.n, turn.seq, turn.seat, message.text FROM turn JOIN message ON message.n = turn.message WHERE turn.n = ?
 """
@@ -75,6 +76,9 @@ class Matter:
 
     new: tuple[Words, ...]
     opened: tuple[Item, ...]
+    brief: bool = False
+    """For models that are lost among many words: they pick out sentences, and close nothing, since what they close is
+    as good as drawn by lot."""
 
     @classmethod
     def rebuilt(cls, db: sqlite3.Connection, request: dict[str, Any]) -> Matter | None:
@@ -82,15 +86,18 @@ class Matter:
         if "new" not in request:
             return None
         words = tuple(Words(*db.execute(_WORDS_OF, (row,)).fetchone()) for row in request["new"])
-        return cls(words, tuple(minutes.item(db, n) for n in request["open"]))
+        return cls(words, tuple(minutes.item(db, n) for n in request["open"]), request.get("brief", False))
 
     def recipe(self) -> dict[str, Any]:
         """The matter by the numbers of its turns and items."""
-        return {"new": [words.row for words in self.new], "open": [item.n for item in self.opened]}
+        numbers = {"new": [words.row for words in self.new], "open": [item.n for item in self.opened]}
+        return numbers | ({"brief": True} if self.brief else {})
 
     def schema(self) -> dict[str, Any]:
         """The JSON schema of an answer: quotes are chosen, items to close are named by their numbers."""
         quotes = quotable(self.new)
+        if self.brief:
+            return _brief(quotes)
         quote = {"type": "string", "enum": quotes}
         text = {"type": "string", "maxLength": _TEXT}
         raised = _object({"kind": {"type": "string", "enum": list(KINDS)}, "text": text, "quote": quote})
@@ -107,6 +114,12 @@ class Matter:
     def task(self) -> str:
         """What the Scriber is told besides its role."""
         said = "\n\n".join(f"{words.seat}: {words.text}" for words in self.new)
+        if self.brief:
+            return (
+                f"{said}\n\nWhich of these sentences matter most? Answer as JSON: "
+                '{"summary": [the sentence that says most], "raised": [{"kind": "claim", "question", "todo" or "flag", '
+                '"quote": a sentence}]}'
+            )
         stands = "\n".join(f"{item.n} ({item.kind}): {item.text}" for item in self.opened) or "nothing"
         return (
             f"The new words:\n{said}\n\nOpen so far:\n{stands}\n\n"
@@ -118,8 +131,27 @@ class Matter:
         )
 
 
-def read(answer: str, new: Sequence[Words], known: Sequence[Item]) -> Entry:
-    """What of an answer is entered: every quote is looked up in the turns. Raises Unusable."""
+def _brief(quotes: Sequence[str]) -> dict[str, Any]:
+    """The schema of brief minutes: what asks can only be a question, what does not only another kind."""
+    asking = [quote for quote in quotes if quote.rstrip("\"'”»*_ ").endswith("?")]
+    stating = [quote for quote in quotes if quote not in asking]
+    chosen = {"type": "string", "enum": stating or asking} if quotes else {"type": "string", "maxLength": _TEXT}
+    parts: dict[str, Any] = {"summary": {"type": "array", "items": chosen, "minItems": 1, "maxItems": 1}}
+    raised = [
+        _object({"kind": {"type": "string", "enum": kinds}, "quote": {"type": "string", "enum": found}})
+        for kinds, found in ((["question"], asking), ([kind for kind in KINDS if kind != "question"], stating))
+        if found
+    ]
+    if raised:
+        parts["raised"] = {"type": "array", "items": {"anyOf": raised}, "maxItems": _MOST_BRIEF}
+    return _object(parts)
+
+
+def read(answer: str, new: Sequence[Words], known: Sequence[Item], brief: bool = False) -> Entry:
+    """What of an answer is entered: every quote is looked up in the turns. Raises Unusable.
+
+    Of `brief` minutes the quotes are the items' own words.
+    """
     data = _parsed(answer)
     summary = [line for line in (_line(item) for item in _list(data, "summary")) if line][: _MOST["summary"]]
     if not summary:
@@ -129,6 +161,7 @@ def read(answer: str, new: Sequence[Words], known: Sequence[Item]) -> Entry:
     stands = {(item.kind, _flat(item.quote)) for item in known}
     for item in _list(data, "raised")[: _MOST["raised"]]:
         text, quote, kind = _line(item.get("text")), _line(item.get("quote")), item.get("kind")
+        text = quote if brief else text
         source = _where(quote, new)
         if kind not in KINDS or not text:
             rejected.append(f"{kind!r} is no {', '.join(KINDS)}" if kind not in KINDS else "an item without text")

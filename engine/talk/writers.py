@@ -66,12 +66,13 @@ class Writers:
         ]
         known: list[Item] = await loop.host.commit(lambda db: minutes.items(db, self._run))
         opened = [item for item in known if item.open]
-        matter = Matter(tuple(new), tuple(opened))
+        _, brief = await loop.manner(seat)
+        matter = Matter(tuple(new), tuple(opened), brief)
         entry, fault = Entry(), ""
         for _ in range(2):
             answer = await self._ask(seat, "minutes", "", fault, matter.schema(), matter)
             try:
-                entry, fault = taking.read(answer, new, known), ""
+                entry, fault = taking.read(answer, new, known, brief), ""
                 break
             except Unusable as error:
                 fault = str(error)
