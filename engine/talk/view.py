@@ -140,7 +140,7 @@ class Script:
         for index, message in enumerate(said):
             if not cut.hides(index):
                 lines.append(_line(message.author, message.text))
-            elif index == cut.keep:
+            elif index == cut.keep and (cut.summary or index):  # who remembers the end alone misses nothing
                 lines.append(SUMMARY.format(text=cut.summary) if cut.summary else GAP)
         return [Message("system", self.system), Message("user", "\n\n".join([*lines, *self._told()]))]
 

@@ -1,0 +1,163 @@
+"""What a loop's seats are told: in full, or in the few words that a model with a short memory can follow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.providers import scripted
+from engine.providers.protocol import Request
+from engine.record import minutes
+from engine.runs import pipelines
+from engine.settings.errors import UsageError
+from engine.talk import view
+from engine.talk.seats import Seating
+from tests.engine.talk.stage import Played, Stage
+
+ASKED = [" a stone fall?", " it float?", " we look?", " it rain?"]
+SAID = [f"Stone {n} falls because river {n} carries it. It is so." for n in range(9)]
+
+
+def role(name: str, plain: dict[str, Any] | None, **over: Any) -> dict[str, Any]:
+    base = {"name": name, "about": "is here", "then": f"Do at length what a {name} does.", **over}
+    return {**base, "plain": plain} if plain else base
+
+
+def seat(memory: int | None = 1, **over: Any) -> dict[str, Any]:
+    return {"model": "scripted/play", "memory": memory, **over}
+
+
+async def play(
+    stage: Stage,
+    asks: dict[str, Any] | None = None,
+    says: dict[str, Any] | None = None,
+    *,
+    memory: int | None = 1,
+    script: dict[str, Any] | None = None,
+    others: list[dict[str, Any]] | None = None,
+    **over: Any,
+) -> Played:
+    """Asker and Sayer for four turns; `asks` and `says` are their plain wordings."""
+    scripted.register("play", {"seats": {"Asker": ASKED, "Sayer": SAID, **(script or {})}, "otherwise": "echo"})
+    first = seat(memory, role=role("Asker", asks or {"then": "Ask: {question}"}, question=True))
+    second = seat(memory, role=role("Sayer", says or {"then": "Answer."}))
+    base = {"kind": "loop", "question": "What moves a stone?", "seats": [first, second, *(others or [])]}
+    return await stage.play({**base, "limits": {"turns": 4}, "repetition": {"then": "ignore"}, **over})
+
+
+def told(requests: list[Request], name: str) -> list[str]:
+    return [request.messages[1].content for request in requests if request.seat == name]
+
+
+async def test_a_seat_with_a_short_memory_hears_the_latest_and_few_words(stage: Stage) -> None:
+    played = await play(stage)
+    assert told(played.requests, "Sayer")[1] == f"Asker: {played.said[2][1]}\n\nAnswer."
+    assert told(played.requests, "Asker")[1] == f"Sayer: {SAID[0]}\n\nAsk: What moves a stone?"
+    assert {request.messages[0].content for request in played.requests} == {
+        "A conversation about one question: What moves a stone?"
+    }
+
+
+@pytest.mark.parametrize("memory", [None, 0])
+async def test_every_other_seat_hears_all_and_is_told_in_full(stage: Stage, memory: int | None) -> None:
+    played = await play(stage, {"then": "Ask.", "begins": ["How could"]}, memory=memory)
+    last = told(played.requests, "Sayer")[1]
+    assert f"Sayer: {SAID[0]}" in last and last.endswith("You are Sayer now.\n\nDo at length what a Sayer does.")
+    assert not any(request.prefill for request in played.requests)
+
+
+async def test_a_role_without_plain_words_is_told_in_its_own(stage: Stage) -> None:
+    scribe = seat(role=role("Guest", None))
+    played = await play(stage, others=[scribe], limits={"turns": 3})
+    assert "Do at length what a Guest does." in told(played.requests, "Guest")[0]
+
+
+async def test_the_model_says_itself_that_its_memory_is_short(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def short(self: Seating, seat: Any) -> int:
+        return 1
+
+    monkeypatch.setattr(Seating, "memory", short)
+    played = await play(stage, says={"then": "Answer.", "memory": 2}, memory=None)
+    assert told(played.requests, "Asker")[1].count("\n\n") == 1, "its own measure"
+    heard = [f"{name}: {text}" for name, text in played.said[1:3]]
+    assert told(played.requests, "Sayer")[1] == "\n\n".join([*heard, "Answer."]), "the role knows better"
+
+
+async def test_the_wishes_of_the_plain_wording_stand_above_the_roles_and_below_the_seats(stage: Stage) -> None:
+    asks = {"then": "Ask.", "options": {"max_tokens": 40, "temperature": 0.1}}
+    scripted.register("play", {"seats": {"Asker": ASKED, "Sayer": SAID}})
+    first = seat(role=role("Asker", asks, options={"max_tokens": 60, "top_p": 0.5}), options={"temperature": 0.9})
+    loop = {"kind": "loop", "question": "Why?", "seats": [first, seat(role=role("Sayer", None))]}
+    played = await stage.play({**loop, "limits": {"turns": 1}})
+    sent = played.requests[0].options
+    assert (sent["max_tokens"], sent["top_p"], sent["temperature"]) == (40, 0.5, 0.9)
+
+
+async def test_turns_are_begun_one_opening_after_the_other(stage: Stage) -> None:
+    played = await play(stage, {"then": "Ask.", "begins": ["How could", "Why would"]}, limits={"turns": 5})
+    assert [text for name, text in played.said if name == "Asker"] == [
+        "How could a stone fall?",
+        "Why would it float?",
+        "How could we look?",
+    ]
+
+
+async def test_another_try_has_another_opening_and_another_seed(stage: Stage) -> None:
+    scripted.register("play", {"seats": {"Asker": [" ", " it?"], "Sayer": SAID}, "otherwise": "echo"})
+    asker = role("Asker", {"then": "Ask.", "begins": ["How", "Why"]}, question=True, words=[4, 9])
+    loop = {"kind": "loop", "question": "What moves?", "seats": [seat(role=asker), seat(role=role("Sayer", None))]}
+    played = await stage.play({**loop, "limits": {"turns": 1}, "seed": 3})
+    first, second = (request for request in played.requests if request.seat == "Asker")
+    assert (first.prefill, second.prefill) == ("How", "Why")
+    assert first.options["seed"] != second.options["seed"]
+    assert first.messages == second.messages, "a small model is only confused by what was wrong"
+
+
+async def test_a_question_begun_is_one_sentence_with_its_mark(stage: Stage) -> None:
+    played = await play(
+        stage,
+        {"then": "Ask.", "begins": ["How could"]},
+        script={"Asker": [" it fall. I wonder, and do not know.", " it rise? I think that it must."]},
+    )
+    assert [text for name, text in played.said if name == "Asker"] == ["How could it fall?", "How could it rise?"]
+
+
+async def test_who_was_asked_by_another_role_begins_with_its_answer(stage: Stage) -> None:
+    visitor = seat(role=role("Mediator", {"then": "Ask about the whole."}, every=2))
+    says = {"then": "Answer.", "begins_after": {"mediator": "Mediator Answer:"}, "after": {"mediator": "It asked you."}}
+    played = await play(stage, says=says, others=[visitor], limits={"turns": 5})
+    turns = [text for name, text in played.said if name == "Sayer"]
+    assert [text.startswith("Mediator Answer:") for text in turns] == [False, True]
+    assert [text.endswith("It asked you.") for text in told(played.requests, "Sayer")] == [False, True]
+
+
+async def test_brief_minutes_pick_sentences_by_what_they_are(stage: Stage) -> None:
+    scriber = seat(role="scriber")
+    played = await play(stage, others=[scriber], script={"Asker": [" Does a stone fall?"] * 4})
+    request = next(request for request in played.requests if request.seat == "Scriber")
+    assert request.answer_schema is not None
+    either = request.answer_schema["properties"]["raised"]["items"]["anyOf"]
+    asking, stating = (part["properties"] for part in either)
+    assert asking["kind"]["enum"] == ["question"] and asking["quote"]["enum"] == ["Does a stone fall?"]
+    assert "question" not in stating["kind"]["enum"] and "Stone 0 falls because river 0 carries it." in str(stating)
+    assert "closed" not in request.answer_schema["properties"]
+    items = stage.read(lambda db: minutes.items(db, stage.n(played.run)))
+    assert all(item.text == item.quote for item in items)
+    call = stage.calls(played.run, "minutes")[0]
+    assert stage.read(lambda db: view.rebuild(db, call.request)) == list(request.messages)
+
+
+@pytest.mark.parametrize("key", ["after", "begins_after"])
+def test_a_plain_wording_names_only_roles_that_are_there(stage: Stage, key: str) -> None:
+    asker = role("Asker", {"then": "Ask.", key: {"mediatr": "x"}})
+    loop = {"kind": "loop", "question": "Why?", "seats": [seat(role=asker), seat(role=role("Sayer", None))]}
+    with pytest.raises(UsageError, match=r"seats\.0\.role\.after: no role is called 'mediatr'.*mediator"):
+        pipelines.resolve(loop)
+
+
+@pytest.mark.parametrize("name", ["peer-review", "four-roles", "auto-chain"])
+def test_the_shipped_loops_are_valid_and_run_on_the_embedded_model(stage: Stage, name: str) -> None:
+    spec = pipelines.resolve(name)
+    assert {seat["model"] for seat in spec["seats"]} == {"local/smollm2"}
+    assert all(seat["role"]["plain"] for seat in spec["seats"]), "the small model needs plain words"
