@@ -114,7 +114,7 @@ def test_no_record_yet_a_folder_and_a_missing_folder(tmp_path: Path) -> None:
     assert f"cannot be created ({tmp_path / 'file'}: File exists); use another --db" in fault(open_writer, below)
     empty = tmp_path / "empty.db"
     empty.touch()
-    assert "an empty record" in fault(open_reader, empty)
+    assert "an empty file, no record yet" in fault(open_reader, empty)
     open_writer(empty).close()
 
 

@@ -1,0 +1,40 @@
+"""A run told in lines: what one deed changes is told once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.cli.plain import Plain
+from engine.record.events import Event
+
+
+def _tell(*happened: tuple[str, dict[str, Any]]) -> None:
+    plain = Plain(["ELIZA", "PARRY"])
+    for number, (kind, data) in enumerate(happened, 1):
+        plain.show(Event(number, "run", 0.0, kind, None, data))
+
+
+def test_a_swap_is_one_line_that_says_who_and_what(capsys: pytest.CaptureFixture[str]) -> None:
+    _tell(
+        ("command.taken", {"verb": "swap", "who": "ana"}),
+        ("seat.changed", {"seat": "ELIZA", "changes": {"model": "ollama/qwen3"}}),
+        ("spec.changed", {"changes": {"seats.0": {"model": "ollama/qwen3"}}}),
+    )
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and "ana: ELIZA: model=ollama/qwen3" in lines[0]
+
+
+def test_a_seat_that_changes_by_itself_names_nobody_and_other_changes_are_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _tell(
+        ("command.taken", {"verb": "swap", "who": "ana"}),
+        ("seat.changed", {"seat": "ELIZA", "changes": {"model": "a/b"}}),
+        ("seat.changed", {"seat": "PARRY", "changes": {"model": "c/d"}}),
+        ("spec.changed", {"changes": {"limits.turns": 40}}),
+        ("command.taken", {"verb": "pause", "who": "ana"}),
+    )
+    told = capsys.readouterr().err
+    assert told.count("ana") == 2 and "PARRY: model=c/d" in told and "limits.turns=40" in told and "ana: pause" in told
