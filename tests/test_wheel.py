@@ -40,12 +40,16 @@ def run(installed: Path, folder: Path, *words: str) -> subprocess.CompletedProce
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
 
 
+def files(folder: str) -> set[str]:
+    """Every file below a folder of the repository, as paths from its root."""
+    found = (path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if path.is_file())
+    return {path.as_posix() for path in found if "__pycache__" not in path.parts}
+
+
 def test_the_wheel_holds_what_it_needs_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert "engine/shipped/personas/eliza.md" in names
-    assert "engine/shipped/pipelines/eliza-meets-parry.yml" in names
-    assert "engine/shipped/config/providers.yml" in names
-    assert "tui/app.tcss" in names
+    data = {f"engine/shipped/{name}" for folder in ("personas", "pipelines", "config") for name in files(folder)}
+    assert data | files("engine") | files("tui") <= set(names)
     assert not [name for name in names if name.startswith("tests/")]
 
 
@@ -61,6 +65,18 @@ def test_it_runs_from_any_folder(installed: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     shown = run(installed, tmp_path, "show", "last", "--json")
     assert '"status": "finished"' in shown.stdout
+
+
+def test_a_loop_with_shipped_roles_is_reported_from_any_folder(installed: Path, tmp_path: Path) -> None:
+    pipeline = tmp_path / "loop.yml"
+    roles = ", ".join(
+        f"{{role: {name}, model: scripted/echo}}" for name in ("questioner", "creator", "scriber", "judge")
+    )
+    pipeline.write_text(f"kind: loop\nquestion: What is a wheel?\nseats: [{seats}]\nlimits: {{turns: 4}}\n")
+    done = run(installed, tmp_path, "run", "loop.yml", "--plain")
+    assert done.returncode == 0, done.stderr
+    reported = run(installed, tmp_path, "report", "last")
+    assert reported.returncode == 0 and "What is a wheel?" in reported.stdout, reported.stderr
 
 
 def test_the_app_refuses_politely_without_a_terminal(installed: Path, tmp_path: Path) -> None:
