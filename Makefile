@@ -25,8 +25,8 @@ run: $(VENV)/run ## watch ELIZA meet PARRY on the embedded model
 setup: $(VENV)/dev ## everything that tests, lint and benchmarks need
 	@$(VENV)/bin/tertulia models pull smollm2
 
-test: setup ## the whole suite
-	$(PY) -m pytest
+test: setup ## the whole suite, a file at a time on each core
+	$(PY) -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/dev ## ruff, mypy --strict, import contracts
 	$(VENV)/bin/ruff check .

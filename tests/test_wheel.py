@@ -69,9 +69,8 @@ def test_it_runs_from_any_folder(installed: Path, tmp_path: Path) -> None:
 
 def test_a_loop_with_shipped_roles_is_reported_from_any_folder(installed: Path, tmp_path: Path) -> None:
     pipeline = tmp_path / "loop.yml"
-    roles = ", ".join(
-        f"{{role: {name}, model: scripted/echo}}" for name in ("questioner", "creator", "scriber", "judge")
-    )
+    roles = ("questioner", "creator", "scriber", "judge")
+    seats = ", ".join(f"{{role: {role}, model: scripted/echo}}" for role in roles)
     pipeline.write_text(f"kind: loop\nquestion: What is a wheel?\nseats: [{seats}]\nlimits: {{turns: 4}}\n")
     done = run(installed, tmp_path, "run", "loop.yml", "--plain")
     assert done.returncode == 0, done.stderr

@@ -198,12 +198,15 @@ def test_a_broken_turn_may_be_continued_and_its_words_are_not_doubled(
     assert got == expected and got.startswith(shown)
 
 
-def test_two_hosts_cannot_have_one_run(live: Watch, database: Path) -> None:
+def test_two_hosts_cannot_have_one_run(live: Watch, control: Control, database: Path) -> None:
+    control.pause(live.run_id)  # so that the first cannot end before the second has tried
+    live.until("run.paused")
     second = host(database, live.run_id)
     assert second.returncode == 1
     assert log.last_line(database, live.run_id) == "another host has this run already"
     with pytest.raises(RecordError, match="another host has it already; `tertulia follow"):
         spawn.spawn(database, live.run_id)
+    control.resume(live.run_id)
     assert live.until_over().turns == 3
     assert live.kinds.count("run.started") == 1
 
