@@ -153,7 +153,21 @@ SELECT event.id, run.id AS run, event.at, event.kind, event.subject, event.data,
        CASE event.kind WHEN 'turn.finished' THEN (
            SELECT json_object('tokens_in', tokens_in, 'tokens_out', tokens_out, 'thinking', thinking,
                               'cached', cached, 'cost', cost, 'first', first)
-           FROM call WHERE call.turn = turn.n AND call.run = turn.run ORDER BY call.n DESC LIMIT 1) END AS usage
+           FROM call WHERE call.turn = turn.n AND call.run = turn.run ORDER BY call.n DESC LIMIT 1) END AS usage,
+       CASE event.kind WHEN 'aside.given' THEN (
+           SELECT json_object('text', aside.text, 'value', aside.value)
+           FROM aside WHERE aside.n = CAST(substr(event.subject, 7) AS INTEGER))
+       WHEN 'minutes.taken' THEN (
+           SELECT json_object('text', aside.text, 'raised', (
+               SELECT json_group_array(json_object(
+                   'minute', item.n, 'kind', item.kind, 'text', item.text, 'seq', turn.seq, 'quote', item.quote))
+               FROM (SELECT * FROM minute WHERE minute.aside = aside.n ORDER BY n) AS item
+               JOIN turn ON turn.n = item.turn),
+           'closed', (
+               SELECT json_group_array(json_object('minute', item.minute, 'seq', turn.seq, 'quote', item.quote))
+               FROM (SELECT * FROM closing WHERE closing.aside = aside.n ORDER BY n) AS item
+               JOIN turn ON turn.n = item.turn))
+           FROM aside WHERE aside.n = CAST(substr(event.subject, 7) AS INTEGER)) END AS beside
 FROM event JOIN run ON run.n = event.run
 LEFT JOIN turn ON turn.n = event.turn
 LEFT JOIN message ON message.n = turn.message
@@ -194,6 +208,8 @@ def _event(row: sqlite3.Row) -> Event:
     data: dict[str, Any] = json.loads(row["data"]) if row["data"] else {}
     if row["seq"] is not None:
         data = {"seq": row["seq"], "seat": row["seat"], **data}
+    if row["beside"]:
+        data |= {key: value for key, value in json.loads(row["beside"]).items() if value is not None}
     if row["kind"] in _WITH_TEXT:
         data["text"] = row["text"] or ""
         if row["thinking"]:

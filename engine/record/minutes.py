@@ -75,8 +75,7 @@ class Closed:
 def give(db: sqlite3.Connection, run: int, after: int, seat: str, text: str, value: float | None = None) -> int:
     """Enter an aside to the turn `after` (a row), with its event; returns its number."""
     n = _enter(db, run, after, seat, text, value)
-    told = {"seat": seat, "after": _seq(db, after), "text": redact.scrub(text)}
-    events.append(db, run, Kind.ASIDE_GIVEN, f"aside/{n}", told if value is None else {**told, "value": value})
+    events.append(db, run, Kind.ASIDE_GIVEN, f"aside/{n}", {"seat": seat, "after": _seq(db, after)})
     return n
 
 
@@ -92,29 +91,15 @@ def take(
 ) -> int:
     """Enter the minutes of the turns up to `after`: a summary, items raised and closed; returns the aside."""
     n = _enter(db, run, after, seat, text, None)
-    entered = []
-    for item in raised:
-        cursor = db.execute(
-            "INSERT INTO minute (aside, kind, text, turn, quote) VALUES (?, ?, ?, ?, ?)",
-            (n, item.kind, redact.scrub(item.text), item.turn, redact.scrub(item.quote)),
-        )
-        told = {"kind": item.kind, "text": item.text, "seq": _seq(db, item.turn), "quote": item.quote}
-        entered.append({"minute": cursor.lastrowid, **told})
-    settled = []
-    for end in closed:
-        db.execute(
-            "INSERT INTO closing (minute, aside, turn, quote) VALUES (?, ?, ?, ?)",
-            (end.minute, n, end.turn, redact.scrub(end.quote)),
-        )
-        settled.append({"minute": end.minute, "seq": _seq(db, end.turn), "quote": end.quote})
-    told = {
-        "seat": seat,
-        "after": _seq(db, after),
-        "text": text,
-        "raised": entered,
-        "closed": settled,
-        "rejected": list(rejected),
-    }
+    db.executemany(
+        "INSERT INTO minute (aside, kind, text, turn, quote) VALUES (?, ?, ?, ?, ?)",
+        [(n, item.kind, redact.scrub(item.text), item.turn, redact.scrub(item.quote)) for item in raised],
+    )
+    db.executemany(
+        "INSERT INTO closing (minute, aside, turn, quote) VALUES (?, ?, ?, ?)",
+        [(end.minute, n, end.turn, redact.scrub(end.quote)) for end in closed],
+    )
+    told = {"seat": seat, "after": _seq(db, after), "rejected": list(rejected)}
     events.append(db, run, Kind.MINUTES_TAKEN, f"aside/{n}", told)
     return n
 

@@ -21,11 +21,14 @@ QUOTE = 240
 """Characters of a quote at most."""
 SENTENCES = 60
 """Sentences to choose quotes from; of a longer talk the newest."""
+OPEN, OPEN_TEXT = 24, 1600
+"""Open items that a Scriber is told of, and characters of them: no more, however long the talk."""
 _WORDS = 3
 """Words a sentence must have to be worth quoting."""
 _MOST = {"summary": 4, "raised": 4, "closed": 4}
 _TEXT = 160
 _MOST_BRIEF = 2
+_LONGER = re.compile(r"\w{4,}")
 _WORDS_OF = """
 SELECT turn.n, turn.seq, turn.seat, message.text FROM turn JOIN message ON message.n = turn.message WHERE turn.n = ?
 """
@@ -70,15 +73,33 @@ def quotable(new: Sequence[Words]) -> list[str]:
     return list(found)[-SENTENCES:]
 
 
+def offered(opened: Sequence[Item], new: Sequence[Words]) -> list[Item]:
+    """The open items that the new words may close: of more than a Scriber is told of, those that share most of their
+    longer words with what was said, the newest first among equals."""
+    said = {word for words in new for word in _longer(words.text)}
+    shares = {item.n: len(said & _longer(f"{item.text} {item.quote}")) for item in opened}
+    best = sorted(opened, key=lambda item: (shares[item.n], item.n), reverse=True)[:OPEN]
+    room, chosen = OPEN_TEXT, set()
+    for item in best:
+        room -= len(item.text)
+        if room >= 0:
+            chosen.add(item.n)
+    return [item for item in opened if item.n in chosen]
+
+
+def _longer(text: str) -> set[str]:
+    return set(_LONGER.findall(text.casefold()))
+
+
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """What minutes are to be taken of: turns whose words are new, and the items that stand open."""
+    """What minutes are to be taken of: turns whose words are new, and the open items that they may close."""
 
     new: tuple[Words, ...]
     opened: tuple[Item, ...]
     brief: bool = False
-    """For models that are lost among many words: they pick out sentences, and close nothing, since what they close is
-    as good as drawn by lot."""
+    """For models that are lost among many words: they pick sentences by number. What asks is a question, the rest are
+    claims, and nothing is closed: what such a model calls a to-do, a flag or done is as good as drawn by lot."""
 
     @classmethod
     def rebuilt(cls, db: sqlite3.Connection, request: dict[str, Any]) -> Matter | None:
@@ -97,7 +118,9 @@ class Matter:
         """The JSON schema of an answer: quotes are chosen, items to close are named by their numbers."""
         quotes = quotable(self.new)
         if self.brief:
-            return _brief(quotes)
+            number = {"type": "integer", "enum": [*range(1, len(quotes) + 1)] or [0]}
+            others = {"type": "array", "items": number, "minItems": 1, "maxItems": _MOST_BRIEF}
+            return _object({"most": number, "others": others})
         quote = {"type": "string", "enum": quotes}
         text = {"type": "string", "maxLength": _TEXT}
         raised = _object({"kind": {"type": "string", "enum": list(KINDS)}, "text": text, "quote": quote})
@@ -113,13 +136,10 @@ class Matter:
 
     def task(self) -> str:
         """What the Scriber is told besides its role."""
-        said = "\n\n".join(f"{words.seat}: {words.text}" for words in self.new)
         if self.brief:
-            return (
-                f"{said}\n\nWhich of these sentences matter most? Answer as JSON: "
-                '{"summary": [the sentence that says most], "raised": [{"kind": "claim", "question", "todo" or "flag", '
-                '"quote": a sentence}]}'
-            )
+            listed = "\n".join(f"{number}. {quote}" for number, quote in enumerate(quotable(self.new), 1))
+            return f'{listed}\n\nAnswer as JSON: {{"most": number of the sentence that says most, "others": [numbers]}}'
+        said = "\n\n".join(f"{words.seat}: {words.text}" for words in self.new)
         stands = "\n".join(f"{item.n} ({item.kind}): {item.text}" for item in self.opened) or "nothing"
         return (
             f"The new words:\n{said}\n\nOpen so far:\n{stands}\n\n"
@@ -131,27 +151,30 @@ class Matter:
         )
 
 
-def _brief(quotes: Sequence[str]) -> dict[str, Any]:
-    """The schema of brief minutes: what asks can only be a question, what does not only another kind."""
-    asking = [quote for quote in quotes if quote.rstrip("\"'”»*_ ").endswith("?")]
-    stating = [quote for quote in quotes if quote not in asking]
-    chosen = {"type": "string", "enum": stating or asking} if quotes else {"type": "string", "maxLength": _TEXT}
-    parts: dict[str, Any] = {"summary": {"type": "array", "items": chosen, "minItems": 1, "maxItems": 1}}
-    raised = [
-        _object({"kind": {"type": "string", "enum": kinds}, "quote": {"type": "string", "enum": found}})
-        for kinds, found in ((["question"], asking), ([kind for kind in KINDS if kind != "question"], stating))
-        if found
-    ]
-    if raised:
-        parts["raised"] = {"type": "array", "items": {"anyOf": raised}, "maxItems": _MOST_BRIEF}
-    return _object(parts)
+def read_brief(answer: str, new: Sequence[Words], known: Sequence[Item]) -> Entry:
+    """What of brief minutes is entered: sentences by their numbers, none of them twice. Raises Unusable."""
+    data, quotes = _parsed(answer), quotable(new)
+    most, others = data.get("most"), _list(data, "others")
+    if not _is_number(most, quotes):
+        raise Unusable(f"most: must be a number from 1 to {len(quotes)}")
+    stands = {_flat(item.quote) for item in known}
+    raised: list[Raised] = []
+    rejected = [f"{number!r} is no sentence's number" for number in others if not _is_number(number, quotes)]
+    for number in [most, *others]:
+        if _is_number(number, quotes) and _flat(quote := quotes[number - 1]) not in stands:
+            source = _where(quote, new)
+            assert source is not None
+            stands.add(_flat(quote))
+            raised.append(Raised("question" if sentences.asks(quote) else "claim", quote, source.row, quote))
+    return Entry([quotes[most - 1]], raised, [], rejected)
 
 
-def read(answer: str, new: Sequence[Words], known: Sequence[Item], brief: bool = False) -> Entry:
-    """What of an answer is entered: every quote is looked up in the turns. Raises Unusable.
+def _is_number(value: Any, quotes: Sequence[str]) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= len(quotes)
 
-    Of `brief` minutes the quotes are the items' own words.
-    """
+
+def read(answer: str, new: Sequence[Words], known: Sequence[Item]) -> Entry:
+    """What of an answer is entered: every quote is looked up in the turns. Raises Unusable."""
     data = _parsed(answer)
     summary = [line for line in (_line(item) for item in _list(data, "summary")) if line][: _MOST["summary"]]
     if not summary:
@@ -161,7 +184,6 @@ def read(answer: str, new: Sequence[Words], known: Sequence[Item], brief: bool =
     stands = {(item.kind, _flat(item.quote)) for item in known}
     for item in _list(data, "raised")[: _MOST["raised"]]:
         text, quote, kind = _line(item.get("text")), _line(item.get("quote")), item.get("kind")
-        text = quote if brief else text
         source = _where(quote, new)
         if kind not in KINDS or not text:
             rejected.append(f"{kind!r} is no {', '.join(KINDS)}" if kind not in KINDS else "an item without text")
@@ -202,7 +224,7 @@ def _list(data: dict[str, Any], key: str) -> list[Any]:
     found = data.get(key) or []
     if not isinstance(found, list):
         raise Unusable(f"{key}: must be a list")
-    if key != "summary" and not all(isinstance(item, dict) for item in found):
+    if key in ("raised", "closed") and not all(isinstance(item, dict) for item in found):
         raise Unusable(f"{key}: must hold objects")
     return found
 

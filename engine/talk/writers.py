@@ -65,14 +65,14 @@ class Writers:
             if seq > covered and text
         ]
         known: list[Item] = await loop.host.commit(lambda db: minutes.items(db, self._run))
-        opened = [item for item in known if item.open]
+        opened = taking.offered([item for item in known if item.open], new)
         _, brief = await loop.manner(seat)
         matter = Matter(tuple(new), tuple(opened), brief)
         entry, fault = Entry(), ""
         for _ in range(2):
             answer = await self._ask(seat, "minutes", "", fault, matter.schema(), matter)
             try:
-                entry, fault = taking.read(answer, new, known, brief), ""
+                entry, fault = (taking.read_brief if brief else taking.read)(answer, new, known), ""
                 break
             except Unusable as error:
                 fault = str(error)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.record import citations, metrics, minutes, runs, turns
+from engine.record import citations, events, metrics, minutes, runs, turns
 from engine.record.citations import Source
 from engine.record.connection import open_writer
 from engine.record.minutes import Closed, Raised
@@ -47,6 +47,35 @@ def test_an_item_is_open_until_a_later_turn_closes_it(db: sqlite3.Connection) ->
     claim = Raised("claim", "Tides do it", rows[1], "of tides")
     minutes.take(db, run, rows[1], "Scriber", "", [claim], [])
     assert not minutes.items(db, run)[1].open, "a claim is never open"
+
+
+def test_an_event_tells_what_was_entered_though_the_words_are_kept_once(db: sqlite3.Connection) -> None:
+    run, rows = talk(db, "Why is it so?", "Because of tides.")
+    first, second = (Raised("question", text, rows[0], quote) for text, quote in (("Why?", "Why is"), ("So?", "it so")))
+    minutes.take(db, run, rows[0], "Scriber", "- asks", [first, second], [], ["made up"])
+    one, two = minutes.items(db, run)
+    minutes.take(db, run, rows[1], "Scriber", "- answers", [], [Closed(one.n, rows[1], "Because")])
+    minutes.give(db, run, rows[1], "Judge", "Sound.", 7.0)
+    minutes.give(db, run, rows[1], "Reviewer", "A digest.")
+    taken, closed, judged, digest = (
+        event.data for event in events.after(db, 0, run=run) if (event.subject or "").startswith("aside/")
+    )
+    asked = {"kind": "question", "seq": 1}
+    assert taken == {
+        "seat": "Scriber",
+        "after": 1,
+        "text": "- asks",
+        "raised": [
+            asked | {"minute": one.n, "text": "Why?", "quote": "Why is"},
+            asked | {"minute": two.n, "text": "So?", "quote": "it so"},
+        ],
+        "closed": [],
+        "rejected": ["made up"],
+    }
+    assert closed["closed"] == [{"minute": one.n, "seq": 2, "quote": "Because"}]
+    assert (judged["text"], judged["value"]) == ("Sound.", 7.0)
+    assert digest == {"seat": "Reviewer", "after": 2, "text": "A digest."}
+    assert not db.execute("SELECT 1 FROM event WHERE data LIKE '%asks%' OR data LIKE '%Sound%'").fetchone()
 
 
 def test_a_replaced_turn_takes_its_items_measures_and_sources_with_it(db: sqlite3.Connection) -> None:

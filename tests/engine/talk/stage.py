@@ -181,6 +181,18 @@ class Stage:
         finally:
             db.close()
 
+    def used(self) -> int:
+        """Bytes of the record that hold something."""
+
+        def pages(db: sqlite3.Connection) -> int:
+            count, free, size = (
+                int(db.execute(f"PRAGMA {name}").fetchone()[0])
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+            return (count - free) * size
+
+        return self.read(pages)
+
     def n(self, run: str) -> int:
         return self.read(lambda db: runs.find(db, run)).n
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,9 @@ from engine.record import metrics, minutes
 from engine.record.minutes import Aside, Item
 from engine.record.runs import Status
 from engine.record.turns import State
-from engine.talk import view
+from engine.talk import minutes as taking
+from engine.talk import roles, view
+from engine.talk.minutes import Words
 from tests.engine.talk.stage import Stage
 
 ASKED = [f"Is it the tide that moves stone number {n}?" for n in range(400)]
@@ -352,30 +353,62 @@ async def test_past_requests_can_be_rebuilt_to_the_letter(stage: Stage) -> None:
     assert all(messages in sent for messages in rebuilt)
 
 
-async def test_three_hundred_turns_in_a_small_window(stage: Stage, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("window", "characters"), [(2000, 70), (8192, 350)])
+async def test_three_hundred_turns_in_a_small_window(stage: Stage, window: int, characters: int) -> None:
     """No request over the window, every cut an event, complete minutes, growth in proportion to what is said."""
-    window = 2000
+    turns, answer = 300, 100
+    said = [(f"{SAID[n]} " * 9)[:characters] for n in range(turns)]
     script: dict[str, Any] = {
-        "Scriber": [taken(note("claim", f"R{n}", SAID[n]), note("claim", "R", SAID[max(n - 1, 0)])) for n in range(150)]
+        "Creator": said,
+        "Questioner": [f"{'As to rivers, stones and gravel, ' * (characters // 33)}{asked}" for asked in ASKED],
+        "Scriber": [
+            taken(
+                *(note("claim", f"R{at}", SAID[at][:60]) for at in (n, max(n - 1, 0))),
+                *(note("question", f"Is stone {at} moved?", ASKED[at]) for at in (n, max(n - 1, 0))),
+            )
+            for n in range(turns // 2)
+        ],
     }
-    pipeline = loop(script, roles=["mediator", "scriber"], mediator={"every": 20}, limits={"turns": 300})
+    pipeline = loop(script, roles=["mediator", "scriber"], mediator={"every": 20}, limits={"turns": turns})
     for seat in pipeline["seats"]:
-        seat["window"] = window
-        seat["options"] = {"max_tokens": 100}
-    sizes = []
-    run = stage.create(pipeline | {"limits": {"turns": 150}})
-    for turns in (150, 300):
-        stage.change(run, [f"limits.turns={turns}"])
+        seat["window"], seat["options"] = window, {"max_tokens": answer}
+        seat["role"] = roles.read(seat["role"]) | {"words": None}
+    sizes = [stage.used()]
+    run = stage.create(pipeline | {"limits": {"turns": turns // 2}})
+    for limit in (turns // 2, turns):
+        stage.change(run, [f"limits.turns={limit}"])
         await stage.go_on(run)
-        sizes.append(stage.read(lambda db: db.execute("PRAGMA page_count").fetchone()[0]) * 4096)
+        sizes.append(stage.used())
     calls = [call for purpose in ("turn", "minutes") for call in stage.calls(run, purpose)]
-    assert len(stage.said(run)) == 300
-    sent = [(call.tokens_in or 0) + 100 for call in calls]
-    assert max(sent) <= window
+    spoken = stage.said(run)
+    assert len(spoken) == turns
+    assert max((call.tokens_in or 0) + answer for call in calls) <= window
     cuts = {tuple(call.request["cut"]) for call in calls if "cut" in call.request}
     told = {(event.data["kept"], event.data["dropped"]) for event in stage.events(run, "context.cut")}
     assert cuts and cuts <= told
     covered = [aside.seq for aside in asides(stage, run, "Scriber")]
-    creators = {seq for seq, (seat, _) in enumerate(stage.said(run), 1) if seat == "Creator"}
-    assert covered[-1] == 300 and {item.seq for item in items(stage, run)} == creators
-    assert sizes[1] < 2.2 * sizes[0], "linear"
+    by_creator = {seq for seq, (seat, _) in enumerate(spoken, 1) if seat == "Creator"}
+    by_questioner = {seq for seq, (seat, _) in enumerate(spoken, 1) if seat == "Questioner"}
+    found = items(stage, run)
+    assert covered[-1] == turns
+    assert {item.seq for item in found if item.kind == "claim"} == by_creator
+    assert {item.seq for item in found if item.open} == by_questioner, "an issue is open until it is answered"
+    written = stage.read(lambda db: db.execute("SELECT sum(length(text)) FROM message").fetchone()[0])
+    empty, half, whole = sizes
+    assert whole - empty <= 1024 * turns + 3 * written
+    assert whole - half <= 1.1 * (half - empty), "linear"
+
+
+def open_item(n: int, text: str) -> Item:
+    return Item(n, "question", text, n, "Creator", text)
+
+
+def test_of_many_open_items_a_scriber_is_told_of_those_that_the_new_words_may_close() -> None:
+    opened = [open_item(n, f"Is stone number {n} moved by gravel?") for n in range(1, 200)]
+    opened[2] = open_item(3, "Do glaciers carry boulders uphill?")
+    new = [Words(900, 900, "Creator", "Glaciers carry boulders, even uphill.")]
+    chosen = [item.n for item in taking.offered(opened, new)]
+    assert chosen == [3, *range(200 - taking.OPEN + 1, 200)], "of the others the newest"
+    long = [open_item(n, "x" * 160) for n in range(1, 30)]
+    assert sum(len(item.text) for item in taking.offered(long, new)) <= taking.OPEN_TEXT
+    assert taking.offered(opened[:9], new) == opened[:9], "few are all told of"
