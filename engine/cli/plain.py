@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from engine.cli import narration
+from engine.cli import narration, series
 from engine.cli.narration import Level, is_noted, is_told, narrate
 from engine.cli.prompt import in_time
 from engine.cli.style import paint, seat_colour
@@ -234,6 +234,7 @@ _NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
     ),
     "limit.reached": lambda data: f"limit reached: {data['unit']} {data['spent']:g} of {data['cap']:g}",
     "repetition.found": lambda data: f"the talk repeats itself: {data['measure']} {data['value']}",
+    **series.NARRATED,
 }
 _WARNINGS = frozenset(
     {

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from engine.cli.narration import narrate, shows_progress
 from engine.cli.session import Session, current, run_argument
 from engine.cli.style import STATUS, paint, table
+from engine.record import lineage
 from engine.record.runs import Run
 from engine.record.visible import one_line, visible
+
+if TYPE_CHECKING:
+    from engine.record.lineage import Child
+    from engine.record.reader import Reader
 
 
 @click.command()
@@ -32,7 +38,7 @@ def runs(session: Session, text: str, limit: int, as_json: bool) -> None:
         return
     reader = session.reader()
     try:
-        found = reader.runs(text, limit)
+        found = [_with_children(reader, run) for run in reader.runs(text, limit)]
         total = reader.run_count()
     finally:
         reader.close()
@@ -64,23 +70,29 @@ def show(session: Session, run: str, as_json: bool) -> None:
     \b
     Example:  tertulia show last --json | jq -r '.turns[].text'
     """
+    from engine.cli import series
     from engine.record.export.source import read
 
     reader = session.reader()
     try:
         found = reader.find(run)
         source = read(reader.db, found)
-        asked = reader.asks(found)
+        asked = [*reader.asks(found), *lineage.open_asks(reader.db, found.n)]
+        tree = list(series.lines(reader.db, found, session.database)) if found.kind == "series" else []
+        members = lineage.children(reader.db, found.n, session.database)
+        found = _with_children(reader, found)
+        source = dataclasses.replace(source, run=found)
     finally:
         reader.close()
     if as_json:
-        import dataclasses
-
         from engine.record.export.json_lines import line, turn_object
 
         turns = [turn_object(turn) for turn in source.turns]
         open_asks = [dataclasses.asdict(ask) for ask in asked]
-        print(line({**run_object(found), "spec": source.spec, "turns": turns, "asks": open_asks}))
+        whole = {**run_object(found), "spec": source.spec, "turns": turns, "asks": open_asks}
+        if found.kind == "series":
+            whole["children"] = [child_object(child) for child in members]
+        print(line(whole))
         return
     from engine.cli.plain import Plain
     from engine.cli.prompt import in_time
@@ -95,6 +107,8 @@ def show(session: Session, run: str, as_json: bool) -> None:
     if age is not None:
         print(f"{'Host:':<13} process {found.pid}, last heartbeat {max(age, 0):.0f} s ago")
     print()
+    for text in tree:
+        print(text)
     plain = Plain([seat.name for seat in source.seats])
     for turn in source.turns:
         if turn.state is not State.FINISHED:
@@ -185,6 +199,28 @@ def run_object(run: Run) -> dict[str, Any]:
         "unpriced_calls": run.unpriced,
         "open_asks": run.asks,
     }
+
+
+def child_object(child: Child) -> dict[str, Any]:
+    """The public form of a run as part of a series."""
+    return {
+        **run_object(child.run),
+        "purpose": child.purpose,
+        "generation": child.generation,
+        "place": child.place,
+        "seed": child.seed,
+        "mutation": child.mutation,
+    }
+
+
+def _with_children(reader: Reader, run: Run) -> Run:
+    """A series with what its runs have said and used beside its own calls."""
+    if run.kind != "series":
+        return run
+    turns, tokens_in, tokens_out, cost, unpriced = lineage.totals(reader.db, run.n)
+    return dataclasses.replace(
+        run, turns=turns, tokens_in=tokens_in, tokens_out=tokens_out, cost=cost, unpriced=unpriced
+    )
 
 
 def _row(run: Run) -> list[str]:

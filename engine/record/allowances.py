@@ -6,6 +6,7 @@ concurrent callers can overspend any level.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,6 +51,17 @@ def of_run(db: sqlite3.Connection, run: int) -> dict[str, Allowance]:
 def numbers(db: sqlite3.Connection, run: int) -> dict[str, int]:
     """The rows of the run's own nodes by unit, for those who need no sums."""
     return dict(db.execute("SELECT unit, n FROM allowance WHERE run = ?", (run,)).fetchall())
+
+
+def tightest(db: sqlite3.Connection, run: int) -> dict[str, Allowance]:
+    """By unit the node with the least left, of the run's own and all above it."""
+    found = of_run(db, run)
+    for unit, node in found.items():
+        while node.parent is not None:
+            node = get(db, node.parent)
+            if node.left is not None and node.left < (math.inf if (left := found[unit].left) is None else left):
+                found[unit] = node
+    return found
 
 
 def get(db: sqlite3.Connection, n: int) -> Allowance:

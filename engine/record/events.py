@@ -18,7 +18,7 @@ from engine.record import redact
 
 class Kind(StrEnum):
     RUN_QUEUED = "run.queued"
-    """kind_of_run, title, parent (fork only), at_turn (fork only)."""
+    """kind_of_run, title, parent (a fork's or a child's), at_turn (fork only)."""
     RUN_STARTED = "run.started"
     """pid, resumed (whether turns were there before)."""
     RUN_CRASHED = "run.crashed"
@@ -108,6 +108,24 @@ class Kind(StrEnum):
     """seq, seat, sources ([{number, title, place}]): what memory gave the turn."""
     MEASURE_CROSSED = "measure.crossed"
     """measure, value, rule (such as "novelty < 0.2"), turns."""
+    CHILD_QUEUED = "child.queued"
+    """child (its run), kind_of_run, title, purpose (play, evolve or baseline), generation, place, of (how many in the
+    generation), seed, mutation, origin (child and seq of the answer that its seed is made of)."""
+    CHILD_ENDED = "child.ended"
+    """child, status, reason, detail, turns, tokens, cost."""
+    JUDGE_TRIED = "judge.tried"
+    """model, trusted, pairs, wins, ties, losses, rate, low, high, p, why (it could not be tried): the judge of a series
+    on planted pairs, a text against the same with its sentences shuffled."""
+    PRINCIPLES_KEPT = "principles.kept"
+    """generation, lines."""
+    CANDIDATES_RANKED = "candidates.ranked"
+    """generation, how (judge or form), why (it is not the judge), selected (child, seq), ranking ([{rank, child, seq,
+    form, distance, headings, steps, bullets, metric_lines, number_lines, wins, ties, losses, rate, low, high}])."""
+    LINEAGE_ENDED = "lineage.ended"
+    """reason (generations or limit:UNIT), generations, children, tokens, cost: what the evolution came to."""
+    BASELINE_COMPARED = "baseline.compared"
+    """child, tokens, budget; pairs, wins, ties, losses, rate, low, high, p of the lineage against the run that was not
+    evolved; or why they cannot be compared."""
 
 
 @dataclass(frozen=True, slots=True)

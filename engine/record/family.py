@@ -14,11 +14,11 @@ def of_run(db: sqlite3.Connection, run: int, database: Path | None = None, limit
     found = db.execute(
         """
         WITH RECURSIVE up(n, parent) AS (
-            SELECT n, parent FROM run WHERE n = ?1
-            UNION SELECT run.n, run.parent FROM run JOIN up ON run.n = up.parent),
+            SELECT n, iif(fork_turn IS NULL, NULL, parent) FROM run WHERE n = ?1
+            UNION SELECT run.n, iif(fork_turn IS NULL, NULL, run.parent) FROM run JOIN up ON run.n = up.parent),
         down(n) AS (
             SELECT n FROM up WHERE parent IS NULL
-            UNION SELECT run.n FROM run JOIN down ON run.parent = down.n)
+            UNION SELECT run.n FROM run JOIN down ON run.parent = down.n AND fork_turn IS NOT NULL)
         SELECT n FROM down ORDER BY n DESC LIMIT ?2
         """,
         (run, limit),

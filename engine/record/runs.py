@@ -83,13 +83,14 @@ def create(
     spec: dict[str, Any],
     *,
     fork: tuple[Run, int, int | None] | None = None,
+    series: Run | None = None,
 ) -> str:
     """Insert a queued run and its `run.queued` event; returns its id.
 
-    `fork` is (parent, row of the last shared turn or 0, head message).
+    `fork` is (parent, row of the last shared turn or 0, head message); a child of `series` shares no history with it.
     """
     run_id, title = _new_id(db), redact.scrub(title)
-    parent, turn, head = fork if fork else (None, None, None)
+    parent, turn, head = fork if fork else (series, None, None)
     cursor = db.execute(
         "INSERT INTO run (id, kind, title, status, spec, parent, fork_turn, head, created)"
         " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
@@ -98,7 +99,9 @@ def create(
     n = cursor.lastrowid
     assert n is not None
     data: dict[str, Any] = {"kind_of_run": kind, "title": title}
-    if parent:
+    if series:
+        data["parent"] = series.id
+    elif parent:
         seq = db.execute("SELECT coalesce((SELECT seq FROM turn WHERE n = ?), 0)", (turn,)).fetchone()[0]
         db.execute("UPDATE run SET turns = ? WHERE n = ?", (seq, n))
         data |= {"parent": parent.id, "at_turn": seq}

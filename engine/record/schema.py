@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 2
+VERSION = 3
 
 _BASE = """
 CREATE TABLE content (
@@ -199,6 +199,60 @@ CREATE INDEX citation_turn ON citation(run, turn);
 """
 
 
+_SERIES = """
+CREATE TABLE child (
+    n INTEGER PRIMARY KEY,
+    series INTEGER NOT NULL REFERENCES run(n),
+    run INTEGER NOT NULL UNIQUE REFERENCES run(n),
+    purpose TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    seed TEXT,
+    mutation TEXT,
+    origin INTEGER REFERENCES candidate(n),
+    ended REAL
+);
+CREATE INDEX child_series ON child(series, purpose, generation, place);
+CREATE TABLE candidate (
+    n INTEGER PRIMARY KEY,
+    child INTEGER NOT NULL REFERENCES child(n),
+    turn INTEGER NOT NULL REFERENCES turn(n),
+    distance REAL,
+    headings INTEGER NOT NULL,
+    steps INTEGER NOT NULL,
+    bullets INTEGER NOT NULL,
+    metric_lines INTEGER NOT NULL,
+    number_lines INTEGER NOT NULL,
+    form REAL NOT NULL,
+    rank INTEGER NOT NULL,
+    selected INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX candidate_child ON candidate(child);
+CREATE TABLE principle (
+    n INTEGER PRIMARY KEY,
+    series INTEGER NOT NULL REFERENCES run(n),
+    generation INTEGER NOT NULL,
+    text TEXT NOT NULL
+);
+CREATE INDEX principle_series ON principle(series, generation);
+CREATE TABLE judgement (
+    n INTEGER PRIMARY KEY,
+    series INTEGER NOT NULL REFERENCES run(n),
+    purpose TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    one INTEGER NOT NULL,
+    other INTEGER NOT NULL,
+    forward TEXT,
+    backward TEXT,
+    outcome TEXT NOT NULL,
+    fault TEXT,
+    model TEXT NOT NULL,
+    at REAL NOT NULL
+);
+CREATE INDEX judgement_series ON judgement(series, purpose, generation);
+"""
+
+
 def migrate(db: sqlite3.Connection) -> None:
     """Bring the schema of `db` (autocommit, no transaction open) up to VERSION."""
     from sqlite_utils import Database, Migrations
@@ -221,6 +275,14 @@ def migrate(db: sqlite3.Connection) -> None:
             if statement.strip():
                 database.conn.execute(statement)
         database.conn.execute("PRAGMA user_version = 2")
+
+    @steps()
+    def m003_series(database: Database) -> None:
+        """Runs that others are played by: the children of a series, what was found in them, what a judge said of it."""
+        for statement in _SERIES.split(";"):
+            if statement.strip():
+                database.conn.execute(statement)
+        database.conn.execute("PRAGMA user_version = 3")
 
     db.execute("BEGIN IMMEDIATE")  # the list of migrations is made together with the first of them, or not at all
     try:

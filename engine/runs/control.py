@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine.record import asks, commands, presence, runs, turns
+from engine.record import asks, commands, lineage, presence, runs, turns
 from engine.record.connection import open_reader, write_once
 from engine.record.runs import Run, Status
 from engine.runs import edits, kinds, log, pipelines, spawn
@@ -168,13 +168,20 @@ class Control:
         self._write(lambda db: asks.answer(db, ask, value, self.who))
 
     def delete(self, run: str) -> None:
-        """Remove a run that has ended, its log and its lock."""
+        """Remove a run that has ended, its log and its lock; of a series, those of all its runs."""
         found = self._find(run)
-        if spawn.is_live(self.database, found):
-            raise UsageError(f"run {found.id} is {found.status}; `tertulia stop {found.id}` it first")
-        self._write(lambda db: runs.delete(db, found))
-        for path in (presence.lock_file(self.database, found.id), log.log_file(self.database, found.id)):
-            path.unlink(missing_ok=True)
+        db = open_reader(self.database)
+        try:
+            doomed = [found, *(child.run for child in lineage.children(db, found.n, self.database))]
+        finally:
+            db.close()
+        for each in doomed:
+            if spawn.is_live(self.database, each):
+                raise UsageError(f"run {each.id} is {each.status}; `tertulia stop {each.id}` it first")
+        self._write(lambda db: lineage.delete(db, found))
+        for each in doomed:
+            for path in (presence.lock_file(self.database, each.id), log.log_file(self.database, each.id)):
+                path.unlink(missing_ok=True)
 
     def _tell(self, run: str, verb: str, args: dict[str, Any] | None = None) -> None:
         found = self._find(run)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from engine.record.commands import Command
     from engine.runs.host import Host, Outcome
 
-_MODULES = {"duel": "engine.talk.duel", "loop": "engine.talk.loop"}
+_MODULES = {"duel": "engine.talk.duel", "loop": "engine.talk.loop", "series": "engine.talk.series"}
 
 
 class Play(Protocol):

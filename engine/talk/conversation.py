@@ -272,7 +272,7 @@ class Conversation(ABC):
         No seat: the words that a human gave a seat were the turn, or a human ended the talk. Raises LimitReached.
         """
         self.table.load(db)
-        nodes = allowances.of_run(db, self.host.run.n)
+        nodes = allowances.tightest(db, self.host.run.n)
         for node in nodes.values():
             if node.left is not None and node.left <= _NOTHING:
                 raise LimitReached(node)
@@ -370,8 +370,8 @@ class Conversation(ABC):
         self.table.load(db)
 
     def _spend_all_minutes(self, db: sqlite3.Connection) -> None:
-        node = allowances.of_run(db, self.host.run.n)["minutes"]
-        allowances.spend(db, node.n, max(node.left or 0.0, 0.0))
+        left = allowances.tightest(db, self.host.run.n)["minutes"].left
+        allowances.use(db, self.host.run.n, "minutes", max(left or 0.0, 0.0))
 
     async def _limit(self, node: Allowance) -> Outcome:
         await self._tell(Kind.LIMIT_REACHED, {"unit": node.unit, "cap": node.cap, "spent": round(node.spent, 6)})

@@ -108,6 +108,8 @@ def validate(pipeline: dict[str, Any], source: str) -> Loop:
             raise UsageError(f"{source}: seats.{number}.{error}") from None
         if seat.part.slug == "mediator" and loop.mediator.every is not None:
             seat.part.every = loop.mediator.every
+        if seat.examples and not seat.guest:
+            raise UsageError(f"{source}: seats.{number}.examples: they are a persona's; add persona: NAME")
         if seat.format == "plan" and not seat.part.plan:
             raise UsageError(f"{source}: seats.{number}.format: the role {seat.part.name} has no plan; give it one")
         if seat.human and seat.part.place != "talk":
@@ -125,7 +127,7 @@ def validate(pipeline: dict[str, Any], source: str) -> Loop:
         except UsageError as error:
             raise UsageError(f"{source}: recall.seats: {error}") from None
     _check_after(loop, source)
-    loop.title = loop.title or _shortened(loop.question)
+    loop.title = loop.title or shortened(loop.question)
     return loop
 
 
@@ -155,6 +157,7 @@ def _check_after(loop: Loop, source: str) -> None:
                 raise UsageError(f"{where}: no role is called {slug!r}; {nearest(slug, known)}")
 
 
-def _shortened(question: str) -> str:
+def shortened(question: str, limit: int = TITLE) -> str:
+    """The question on one line, cut at a word."""
     line = " ".join(question.split())
-    return line if len(line) <= TITLE else line[: TITLE - 1].rsplit(" ", 1)[0] + "…"
+    return line if len(line) <= limit else line[: limit - 1].rsplit(" ", 1)[0] + "…"

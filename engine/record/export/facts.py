@@ -27,7 +27,8 @@ def of(source: Source) -> list[tuple[str, str]]:
     if run.ended:
         found.append(("Ended", moment(run.ended)))
     if run.parent:
-        found.append(("Forked from", f"{run.parent} at turn {run.forked_at}"))
+        forked = ("Forked from", f"{run.parent} at turn {run.forked_at}")
+        found.append(("Part of", f"series {run.parent}") if run.forked_at is None else forked)
     if question := source.spec.get("question"):
         found.append(("Question", one_line(str(question))))
     for seat in source.seats:

@@ -15,7 +15,7 @@ def run(row: Row) -> list[str]:
     item = row.run
     start = facts.moment(item.started) if item.started else ""
     end = facts.moment(item.ended) if item.ended and not item.active else ""
-    parent = f"{item.parent} at {item.forked_at}" if item.parent else ""
+    parent = f"{item.parent} at {item.forked_at}" if item.forked_at is not None else item.parent or ""
     tokens = f"{item.tokens_in + item.tokens_out:,}"
     models = ", ".join(row.models)
     return [

@@ -1,0 +1,163 @@
+"""A series in words: what is told of it as it goes, and its family tree."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.record import lineage
+from engine.record.events import Kind
+from engine.record.export import facts
+from engine.record.lineage import Candidate, Child
+from engine.record.runs import Run
+from engine.record.visible import one_line
+
+_WORDS = 72
+"""Characters of an answer that stand for it."""
+
+
+def interval(data: Mapping[str, Any]) -> str:
+    """How often one side was preferred, with its interval and what it is of."""
+    n = data["wins"] + data["ties"] + data["losses"]
+    return (
+        f"preferred in {data['rate']:.0%} of {n} pairs (95 % interval {data['low']:.0%} to {data['high']:.0%}:"
+        f" {data['wins']} won, {data['ties']} tied, {data['losses']} lost)"
+    )
+
+
+def trial(data: Mapping[str, Any]) -> str:
+    """What came of the judge's trial."""
+    who = f"judge {one_line(str(data['model']))}"
+    if data.get("why"):
+        return f"{who} could not be tried: {one_line(str(data['why']))}"
+    shown = f"the real text {interval(data)} over the same with its sentences shuffled, p {data['p']:.2g}"
+    return f"{who} {'is trusted' if data['trusted'] else 'is not trusted'}: {shown}"
+
+
+def selection(data: Mapping[str, Any]) -> str:
+    """How a generation was selected, and what was taken."""
+    taken = next(item for item in data["ranking"] if item["rank"] == 1)
+    how = f"selected by the judge: {interval(taken)}" if data["how"] == "judge" else "selected by form, not by quality"
+    why = f" ({one_line(str(data['why']))})" if data.get("why") else ""
+    return (
+        f"generation {data['generation']}: of {len(data['ranking'])} answers turn {data['selected']['seq']} of run"
+        f" {data['selected']['child']} is {how}{why}"
+    )
+
+
+def comparison(data: Mapping[str, Any]) -> str:
+    """The lineage against the run that was not evolved."""
+    used = f"run {data['child']} has used {data['tokens']:,} tokens of {data['budget']:,}, what the lineage had spent"
+    if data.get("why"):
+        return f"no comparison of quality is possible: {one_line(str(data['why']))}; the unevolved {used}"
+    return f"against the unevolved run the lineage was {interval(data)}, p {data['p']:.2g}; the unevolved {used}"
+
+
+def _queued(data: dict[str, Any]) -> str:
+    mutation = f", mutation {one_line(str(data['mutation']))}" if data.get("mutation") else ""
+    origin = data.get("origin")
+    of = f", from turn {origin['seq']} of run {origin['child']}" if origin else ""
+    return (
+        f"{_place(data['purpose'], data['generation'], data['place'], data['of'])}: run {data['child']}{mutation}{of}"
+    )
+
+
+def _ended(data: dict[str, Any]) -> str:
+    why = ", ".join(one_line(str(data[key])) for key in ("reason", "detail") if data.get(key))
+    return f"run {data['child']} {data['status']} ({why}): {data['turns']} turns, {data['tokens']:,} tokens"
+
+
+def _place(purpose: str, generation: int, place: int, of: int | None = None) -> str:
+    if purpose == "baseline":
+        return "unevolved, with the same budget"
+    number = f"{place} of {of}" if of else str(place)
+    return f"generation {generation}, child {number}" if purpose == "evolve" else f"round {generation}, run {number}"
+
+
+NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
+    "child.queued": _queued,
+    "child.ended": _ended,
+    "judge.tried": trial,
+    "principles.kept": lambda data: f"generation {data['generation']}: {len(data['lines'])} principles are kept",
+    "candidates.ranked": selection,
+    "lineage.ended": lambda data: (
+        f"the evolution has ended ({one_line(data['reason'])}): {data['generations']} generations,"
+        f" {data['children']} runs, {data['tokens']:,} tokens"
+    ),
+    "baseline.compared": comparison,
+}
+
+
+def lines(db: sqlite3.Connection, run: Run, database: Path) -> Iterator[str]:
+    """The family tree of a series: its runs by generation, each with what it came to and the best of its answers."""
+    tried = lineage.told(db, run.n, Kind.JUDGE_TRIED)
+    if tried:
+        yield trial(tried[-1])
+    ranked = {data["generation"]: data for data in lineage.told(db, run.n, Kind.CANDIDATES_RANKED)}
+    found = lineage.children(db, run.n, database)
+    by_row = {item.n: item for item in lineage.candidates(db, run.n)}
+    principles = lineage.principles(db, run.n)
+    generation = 0
+    for child in found:
+        own_generation = child.generation if child.purpose == "evolve" else 0
+        if own_generation != generation:
+            yield from _generation(generation, ranked, principles)
+            generation = own_generation
+            if generation:
+                yield f"generation {generation}"
+        yield from _child(child, by_row)
+        own = [item for item in by_row.values() if item.child == child.run.id]
+        yield from (_candidate(item, ranked.get(child.generation)) for item in own[:3])
+        if len(own) > 3:
+            yield f"      and {len(own) - 3} more answers"
+    yield from _generation(generation, ranked, principles)
+    for data in lineage.told(db, run.n, Kind.BASELINE_COMPARED)[-1:]:
+        yield comparison(data)
+
+
+def _generation(
+    number: int, ranked: Mapping[int, dict[str, Any]], principles: Mapping[int, list[str]]
+) -> Iterator[str]:
+    if number in ranked:
+        yield f"  {selection(ranked[number])}"
+    kept = principles.get(number, [])
+    if kept:
+        yield f"  principles kept ({len(kept)}):"
+        yield from (f"    {one_line(line, 100)}" for line in kept[:5])
+        if len(kept) > 5:
+            yield f"    and {len(kept) - 5} more"
+
+
+def _child(child: Child, by_row: Mapping[int, Candidate]) -> Iterator[str]:
+    run = child.run
+    origin = by_row.get(child.origin or 0)
+    of = f" · from turn {origin.seq} of {origin.child}" if origin else ""
+    mutation = f" · {one_line(child.mutation)}" if child.mutation else ""
+    title = f" · {one_line(run.title, _WORDS)}" if child.purpose == "play" else ""
+    name = {"baseline": "unevolved ", "play": f"{child.generation}.{child.place} "}.get(child.purpose, "")
+    yield (
+        f"  {name}{run.id}  {facts.state(run)} · {run.turns} turns · {run.tokens_in + run.tokens_out:,} tokens"
+        f"{mutation}{of}{title}"
+    )
+
+
+def _candidate(item: Candidate, data: Mapping[str, Any] | None) -> str:
+    """One answer with what was counted in it."""
+    distance = "" if item.distance is None else f"distance {item.distance:.2f}, "
+    counts = (
+        f"{distance}{item.headings} headings, {item.steps} steps, {item.bullets} bullets, metric words in"
+        f" {item.metric_lines} lines, numbers in {item.number_lines}"
+    )
+    said: Mapping[str, Any] = next(
+        (
+            entry
+            for entry in (data or {}).get("ranking", [])
+            if (entry["child"], entry["seq"]) == (item.child, item.seq)
+        ),
+        {},
+    )
+    judged = f"; judge: {interval(said)}" if said.get("wins") is not None else ""
+    mark = "*" if item.selected else " "
+    return f"    {mark} {item.rank}. turn {item.seq}: {counts}{judged}: {one_line(item.text, _WORDS)}"
