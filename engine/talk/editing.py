@@ -44,6 +44,8 @@ class Editor:
     """The answer was asked for once more: it counts with its faults."""
     begun: bool = False
     """The first words were given: those of a question make one of the sentence, whatever mark it ends with."""
+    words: Sequence[int] | None = None
+    """The fewest and the most words, where they are not the role's."""
 
     def __call__(self, answer: str) -> Edited:
         text, taken, why = answer.strip(), [], []
@@ -67,7 +69,7 @@ class Editor:
             if self.begun and "?" not in text:
                 first = next(iter(sentences.split(text)), "")
                 text = take(_as_question(first), text[len(first.rstrip(".!;: ")) :], "question")
-            elif (end := text.find("?") + 1) and not _ends_asking(text):
+            elif (end := text.find("?") + 1) and (not sentences.asks(text) or self._too_long(text)):
                 text = take(text[:end], text[end:], "question")
         if self.topic and not keeps(self.topic, text):
             text = take(_as_question(self.topic), text, "guard")
@@ -80,16 +82,23 @@ class Editor:
         if not spoken:
             return "it said nothing"
         faults = []
-        if self.role.question and not _ends_asking(spoken):
+        if self.role.question and not sentences.asks(spoken):
             faults.append("it must end in a question mark")
-        if self.role.words:
-            fewest, most = self.role.words
+        if bounds := self._bounds():
+            fewest, most = bounds
             count = _count_words(spoken)
             if not fewest <= count <= most:
                 faults.append(f"it has {count} words and must have {fewest} to {most}")
         if self.plan:
             faults += _missing(self.role, text)
         return "; ".join(faults)
+
+    def _bounds(self) -> Sequence[int] | None:
+        return self.words or self.role.words
+
+    def _too_long(self, text: str) -> bool:
+        bounds = self._bounds()
+        return bounds is not None and _count_words(text) > bounds[1]
 
 
 def _count_words(text: str) -> int:
@@ -135,10 +144,6 @@ def _unquoted(text: str) -> str:
     if len(text) > 1 and _QUOTES.get(text[0]) == text[-1] and text[0] not in text[1:-1]:
         return text[1:-1].strip()
     return text
-
-
-def _ends_asking(text: str) -> bool:
-    return text.rstrip("\"'”»*_ ").endswith(("?", "？", "؟", ";"))
 
 
 def _as_question(topic: str) -> str:

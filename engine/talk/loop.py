@@ -104,6 +104,7 @@ class Loop(Conversation):
             topic=topic or "" if self.spec.guard else "",
             mended=bool(self.fault),
             begun=bool(begun),
+            words=said.words if plain and (said := seat.part.plain) else None,
         )
         return order
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,8 @@ _WORDS = 3
 _MOST = {"summary": 4, "raised": 4, "closed": 4}
 _TEXT = 160
 _MOST_BRIEF = 2
+_BEGINNING = 4
+"""Words of a sentence's beginning, more where others begin alike."""
 _LONGER = re.compile(r"\w{4,}")
 _WORDS_OF = """
 SELECT turn.n, turn.seq, turn.seat, message.text FROM turn JOIN message ON message.n = turn.message WHERE turn.n = ?
@@ -98,8 +100,8 @@ class Matter:
     new: tuple[Words, ...]
     opened: tuple[Item, ...]
     brief: bool = False
-    """For models that are lost among many words: they pick sentences by number. What asks is a question, the rest are
-    claims, and nothing is closed: what such a model calls a to-do, a flag or done is as good as drawn by lot."""
+    """For models that are lost among many words: they pick sentences by their first words. What asks is a question,
+    the rest are claims, and nothing is closed: what they call a to-do, a flag or done is as good as drawn by lot."""
 
     @classmethod
     def rebuilt(cls, db: sqlite3.Connection, request: dict[str, Any]) -> Matter | None:
@@ -118,9 +120,11 @@ class Matter:
         """The JSON schema of an answer: quotes are chosen, items to close are named by their numbers."""
         quotes = quotable(self.new)
         if self.brief:
-            number = {"type": "integer", "enum": [*range(1, len(quotes) + 1)] or [0]}
-            others = {"type": "array", "items": number, "minItems": 1, "maxItems": _MOST_BRIEF}
-            return _object({"most": number, "others": others})
+            first = beginnings(quotes)
+            stating = [begins for begins, quote in first.items() if not sentences.asks(quote)]
+            any_of = {"type": "string", "enum": [*first] or [""]}
+            others = {"type": "array", "items": any_of, "minItems": 1, "maxItems": _MOST_BRIEF}
+            return _object({"most": {"type": "string", "enum": stating} if stating else any_of, "others": others})
         quote = {"type": "string", "enum": quotes}
         text = {"type": "string", "maxLength": _TEXT}
         raised = _object({"kind": {"type": "string", "enum": list(KINDS)}, "text": text, "quote": quote})
@@ -137,8 +141,11 @@ class Matter:
     def task(self) -> str:
         """What the Scriber is told besides its role."""
         if self.brief:
-            listed = "\n".join(f"{number}. {quote}" for number, quote in enumerate(quotable(self.new), 1))
-            return f'{listed}\n\nAnswer as JSON: {{"most": number of the sentence that says most, "others": [numbers]}}'
+            listed = "\n".join(f"- {quote}" for quote in quotable(self.new))
+            return (
+                f"{listed}\n\nWhich of these sentences says most? Answer as JSON with the first words of sentences: "
+                '{"most": "...", "others": ["..."]}'
+            )
         said = "\n\n".join(f"{words.seat}: {words.text}" for words in self.new)
         stands = "\n".join(f"{item.n} ({item.kind}): {item.text}" for item in self.opened) or "nothing"
         return (
@@ -152,25 +159,46 @@ class Matter:
 
 
 def read_brief(answer: str, new: Sequence[Words], known: Sequence[Item]) -> Entry:
-    """What of brief minutes is entered: sentences by their numbers, none of them twice. Raises Unusable."""
-    data, quotes = _parsed(answer), quotable(new)
-    most, others = data.get("most"), _list(data, "others")
-    if not _is_number(most, quotes):
-        raise Unusable(f"most: must be a number from 1 to {len(quotes)}")
+    """What of brief minutes is entered: sentences by their first words, none of them twice. Raises Unusable."""
+    data, first = _parsed(answer), beginnings(quotable(new))
+    most = _begun(data.get("most"), first)
+    if most is None:
+        raise Unusable("most: must be the first words of a sentence that was said")
     stands = {_flat(item.quote) for item in known}
     raised: list[Raised] = []
-    rejected = [f"{number!r} is no sentence's number" for number in others if not _is_number(number, quotes)]
-    for number in [most, *others]:
-        if _is_number(number, quotes) and _flat(quote := quotes[number - 1]) not in stands:
-            source = _where(quote, new)
-            assert source is not None
+    rejected: list[str] = []
+    for value in [most, *_list(data, "others")[:_MOST_BRIEF]]:
+        quote = _begun(value, first)
+        source = _where(quote, new) if quote else None
+        if quote is None or source is None:
+            rejected.append(f"{_line(value)!r}: no sentence begins so")
+        elif _flat(quote) not in stands:
             stands.add(_flat(quote))
             raised.append(Raised("question" if sentences.asks(quote) else "claim", quote, source.row, quote))
-    return Entry([quotes[most - 1]], raised, [], rejected)
+    return Entry([most], raised, [], rejected)
 
 
-def _is_number(value: Any, quotes: Sequence[str]) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= len(quotes)
+def beginnings(quotes: Sequence[str]) -> dict[str, str]:
+    """The first words by which each of the sentences is told from the others, and the sentence."""
+    flat = [_flat(quote) for quote in quotes]
+    found = {}
+    for place, quote in enumerate(flat):
+        words = quote.split()
+        for count in range(min(_BEGINNING, len(words)), len(words) + 1):
+            begins = " ".join(words[:count])
+            if not any(other.startswith(begins) for at, other in enumerate(flat) if at != place):
+                break
+        found[begins] = quotes[place]
+    return found
+
+
+def _begun(value: Any, first: Mapping[str, str]) -> str | None:
+    """The one sentence that has these first words."""
+    words = _line(value)
+    if words in first:
+        return first[words]
+    found = [quote for begins, quote in first.items() if words and _flat(quote).startswith(words)]
+    return found[0] if len(found) == 1 else None
 
 
 def read(answer: str, new: Sequence[Words], known: Sequence[Item]) -> Entry:

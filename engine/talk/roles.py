@@ -50,6 +50,8 @@ class Plain(Wording):
 
     memory: int | None = Field(None, ge=1)
     """Latest messages it is sent; the model's own measure where it is not given."""
+    words: list[int] | None = Field(None, min_length=2, max_length=2)
+    """The fewest and the most words its turns may have; the role's own where it is not given."""
     begins: list[str] = []
     """Words that its turns begin with, one entry after the other, where the provider continues a text."""
     begins_after: dict[str, str] = {}
@@ -87,8 +89,9 @@ class Role(Wording):
         self.slug = self.slug or re.sub(r"[^\w]+", "-", self.name.casefold()).strip("-")
         if self.score and self.place != "aside":
             raise ValueError("score: only a role with place: aside gives one")
-        if self.words and self.words[0] > self.words[1]:
-            raise ValueError(f"words: the fewest, {self.words[0]}, is more than the most, {self.words[1]}")
+        for words in (self.words, self.plain and self.plain.words):
+            if words and words[0] > words[1]:
+                raise ValueError(f"words: the fewest, {words[0]}, is more than the most, {words[1]}")
         return self
 
 

@@ -43,6 +43,11 @@ def split(text: str) -> list[str]:
     return found
 
 
+def asks(text: str) -> bool:
+    """Whether the text ends in a question mark."""
+    return text.rstrip("\"'”»*_ ").endswith(("?", "？", "؟", ";"))
+
+
 def _ends(text: str) -> Iterator[int]:
     for found in _END.finditer(text):
         if found.start() and not (found.group()[0] == "." and _is_abbreviation(text, found.start())):

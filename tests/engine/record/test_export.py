@@ -6,7 +6,6 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from engine.record.export.file_name import file_name
 from engine.record.export.json_lines import escaped
 from engine.record.runs import Run, Status
 from engine.settings.errors import UsageError
+from tests.page import Page
 
 SEATS = [
     {"name": "ELIZA", "persona": "eliza", "model": "local/smollm2", "guest": {"language": "en"}},
@@ -182,38 +182,6 @@ def test_json_lines_lose_nothing_and_cannot_steer_a_terminal(table: Table) -> No
 def test_escaping_keeps_the_meaning_of_json(text: str) -> None:
     line = escaped(json.dumps(text, ensure_ascii=False))
     assert json.loads(line) == text and line.isprintable()
-
-
-class Page(HTMLParser):
-    """Checks that every element is closed, and collects what a browser would see."""
-
-    VOID = frozenset({"meta", "br", "hr", "img", "link", "input"})
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-        self.words = ""
-        self.feed(text)
-        self.close()
-        assert not self.open, f"never closed: {self.open}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attrs for name, attrs in self.seen if name == tag]
 
 
 def test_the_page_is_whole_asks_no_server_for_anything_and_shows_hostile_text_as_text(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from engine.record import minutes
 from engine.runs import pipelines
 from engine.settings.errors import UsageError
 from engine.talk import view
+from engine.talk.minutes import beginnings
 from engine.talk.seats import Seating
 from tests.engine.talk.stage import Played, Stage
 
@@ -132,20 +134,50 @@ async def test_who_was_asked_by_another_role_begins_with_its_answer(stage: Stage
     assert [text.endswith("It asked you.") for text in told(played.requests, "Sayer")] == [False, True]
 
 
-async def test_brief_minutes_pick_sentences_by_what_they_are(stage: Stage) -> None:
-    scriber = seat(role="scriber")
-    played = await play(stage, others=[scriber], script={"Asker": [" Does a stone fall?"] * 4})
+async def test_brief_minutes_pick_sentences_by_their_first_words(stage: Stage) -> None:
+    picked = {"most": "Stone 0 falls because", "others": ["How could it", "Nobody said this"]}
+    script = {"Asker": [" it fall?"] * 4, "Scriber": [json.dumps(picked), "none", "none"]}
+    asks = {"then": "Ask.", "begins": ["How could"]}
+    played = await play(stage, asks, others=[seat(role="scriber")], script=script)
     request = next(request for request in played.requests if request.seat == "Scriber")
     assert request.answer_schema is not None
-    either = request.answer_schema["properties"]["raised"]["items"]["anyOf"]
-    asking, stating = (part["properties"] for part in either)
-    assert asking["kind"]["enum"] == ["question"] and asking["quote"]["enum"] == ["Does a stone fall?"]
-    assert "question" not in stating["kind"]["enum"] and "Stone 0 falls because river 0 carries it." in str(stating)
-    assert "closed" not in request.answer_schema["properties"]
+    chosen = request.answer_schema["properties"]
+    assert chosen["most"]["enum"] == ["Stone 0 falls because", "It is so."], "what asks says least"
+    assert chosen["others"]["items"]["enum"] == ["How could it fall?", *chosen["most"]["enum"]]
     items = stage.read(lambda db: minutes.items(db, stage.n(played.run)))
+    assert [(item.kind, item.seq, item.text) for item in items] == [
+        ("claim", 2, "Stone 0 falls because river 0 carries it."),
+        ("question", 1, "How could it fall?"),
+    ]
     assert all(item.text == item.quote for item in items)
+    taken, second = [event.data for event in stage.events(played.run, "minutes.taken")]
+    assert taken["rejected"] == ["'Nobody said this': no sentence begins so"]
+    assert taken["text"] == "- Stone 0 falls because river 0 carries it." and not second["text"]
     call = stage.calls(played.run, "minutes")[0]
     assert stage.read(lambda db: view.rebuild(db, call.request)) == list(request.messages)
+
+
+def test_sentences_that_begin_alike_are_told_apart_by_more_of_their_words() -> None:
+    said = ["It is a very old stone.", "It is a very old river.", "It is a very old river. And wide.", "So."]
+    assert beginnings(said) == {
+        "It is a very old stone.": said[0],
+        "It is a very old river.": said[1],
+        "It is a very old river. And": said[2],
+        "So.": said[3],
+    }
+
+
+async def test_the_plain_wording_has_its_own_bounds_and_a_question_is_cut_to_them(stage: Stage) -> None:
+    asks = {"then": "Ask.", "begins": ["How"], "words": [3, 6]}
+    script = {"Asker": [" do stones fall? And would they all rise again?", " do they rise? Or not?", " now?"]}
+    played = await play(stage, asks, script=script, limits={"turns": 5})
+    asked = [text for name, text in played.said if name == "Asker"]
+    assert asked[:2] == ["How do stones fall?", "How do they rise? Or not?"]
+    faults = [event.data["fault"] for event in stage.events(played.run, "answer.faulty")]
+    assert faults == ["it has 2 words and must have 3 to 6"] * 2, "asked for once more, then let pass"
+    role_of = role("Asker", {"then": "Ask.", "words": [9, 3]})
+    with pytest.raises(UsageError, match="the fewest, 9, is more than the most, 3"):
+        pipelines.resolve({"kind": "loop", "question": "Why?", "seats": [seat(role=role_of)] * 2})
 
 
 @pytest.mark.parametrize("key", ["after", "begins_after"])
