@@ -49,8 +49,7 @@ def task(
     parts = [extra]
     if said is role:
         parts.append(f"You are {seat.name} now.")
-    if seat.guest:
-        parts.append(seat.guest.prompt)
+    parts.append(_voice(seat))
     parts.append(instruction.format(**fields))
     after = [text.format(**fields) for slug, text in said.after.items() if _has_spoken(loop, slug, seat, spoke)]
     parts += after
@@ -85,9 +84,18 @@ def room(loop: Loop) -> int:
         answer = int({**seat.wishes, **seat.options}.get("max_tokens") or window.RESERVE)
         role = seat.part
         longest = max((role.then, role.first or "", role.chained or ""), key=len)
-        told = "\n".join([longest, role.plan or "", *role.after.values(), seat.guest.prompt if seat.guest else ""])
+        told = "\n".join([longest, role.plan or "", *role.after.values(), _voice(seat)])
         most = max(most, answer + estimate.size([Message("user", told)]))
     return most + _recalled(loop) + _MARGIN
+
+
+def _voice(seat: LoopSeat) -> str:
+    """The persona of the seat, with examples of how it speaks where they are wanted."""
+    if seat.guest is None:
+        return ""
+    shown = seat.guest.examples if seat.examples else []
+    spoken = [f"To {said!r} you would say: {answer}" for said, answer in shown]
+    return "\n\n".join([seat.guest.prompt, "\n".join(spoken)]).strip()
 
 
 def _recalled(loop: Loop) -> int:
