@@ -43,14 +43,15 @@ def personas() -> list[dict[str, Any]]:
 
 
 def roles() -> list[dict[str, Any]]:
-    """Roles of a loop by name: slug, name, about, place (talk, minutes, aside), path, error."""
+    """Roles of a loop by name: slug, name, about, place (talk, minutes, aside), plan (it has one), path, error."""
     module = importlib.import_module("engine.talk.roles")
     listed = []
     for slug, path in module.available().items():
-        entry = {"slug": slug, "name": slug, "about": "", "place": "talk", "path": str(path), "error": None}
+        entry = {"slug": slug, "name": slug, "about": "", "place": "talk", "plan": False, "error": None}
+        entry["path"] = str(path)
         try:
             role = module.Role.model_validate(module.read(slug))
-            entry |= {"name": role.name, "about": role.about, "place": role.place}
+            entry |= {"name": role.name, "about": role.about, "place": role.place, "plan": bool(role.plan)}
         except UsageError as error:
             entry["error"] = str(error)
         except ValueError as error:  # what pydantic raises

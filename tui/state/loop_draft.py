@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,8 @@ class Part:
     name: str
     about: str
     place: str
+    plan: bool = False
+    """Whether the role has a fixed form that can be asked for."""
     sits: str = ""
     wanted: bool = True
 
@@ -39,15 +42,30 @@ class LoopDraft:
     cost: str = ""
     minutes: str = ""
     every: str = "6"
+    stop: str = ""
+    """Rules as the form has them: `novelty < 0.2 for 3 turns, drift > 0.8 then pause`."""
     chain: bool = False
+    free: bool = False
+    """A chained topic may be changed by more than its spelling."""
     literal: bool = False
+    plan: bool = False
     documents: bool = False
     runs: bool = False
+    past: bool = False
+    measures: list[str] = field(default_factory=list)
+    """The names that a stop rule may have; any, while they are not known."""
 
     def offer(self, roles: Sequence[Mapping[str, Any]]) -> None:
         """The roles there are: those that talk or keep the minutes are wanted, what is written aside need not be."""
         self.parts = [
-            Part(role["slug"], role["name"], role["about"], role["place"], wanted=role["place"] != "aside")
+            Part(
+                role["slug"],
+                role["name"],
+                role["about"],
+                role["place"],
+                bool(role.get("plan")),
+                wanted=role["place"] != "aside",
+            )
             for role in roles
         ]
         order = {"talk": 0, "minutes": 1, "aside": 2}
@@ -62,7 +80,7 @@ class LoopDraft:
         The first model that is chosen goes to all who are wanted and have none.
         """
         chosen = self.part(slug)
-        first = not any(part.taken for part in self.parts)
+        first = all(part.sits in ("", ME) for part in self.parts)
         chosen.sits, chosen.wanted = ("", False) if who == NOBODY else (who, True)
         changed = [slug]
         if first and who not in (ME, NOBODY):
@@ -94,6 +112,10 @@ class LoopDraft:
             found["minutes"] = "minutes, such as 60, or nothing"
         if whole_number(self.every) is None:
             found["every"] = "a whole number, 0 for never"
+        try:
+            rules(self.stop, self.measures)
+        except ValueError as error:
+            found["stop"] = str(error)
         return found
 
     def pipeline(self) -> dict[str, Any]:
@@ -105,15 +127,20 @@ class LoopDraft:
         data: dict[str, Any] = {
             "kind": "loop",
             "question": self.question.strip(),
-            "seats": [_seat(part) for part in self.parts if part.taken],
+            "seats": [_seat(part, self.plan) for part in self.parts if part.taken],
             "limits": limits,
         }
         if any(part.taken and part.slug == MEDIATOR for part in self.parts):
             data["mediator"] = {"every": whole_number(self.every)}
         data |= {name: True for name in ("chain", "literal") if getattr(self, name)}
-        places = [name for name in ("documents", "runs") if getattr(self, name)]
+        if self.chain and self.free:
+            data["guard"] = False
+        places = [name for name in ("documents", "past", "runs") if getattr(self, name)]
         if places:
             data["recall"] = {"sources": places}
+        stop = rules(self.stop, self.measures)
+        if stop:
+            data["stop"] = stop
         return data
 
 
@@ -121,5 +148,36 @@ _TALKS = {"questioner": 0, "creator": 1, MEDIATOR: 2}
 """The order in which the shipped roles speak."""
 
 
-def _seat(part: Part) -> dict[str, Any]:
-    return {"role": part.slug, "human": True} if part.sits == ME else {"role": part.slug, "model": part.sits}
+_RULE = re.compile(
+    r"(?P<measure>[a-z_]+)\s*(?P<sign>[<>])\s*(?P<value>\d*\.?\d+)"
+    r"(?:\s+for\s+(?P<turns>\d{1,3})(?:\s+turns?)?)?(?:\s+then\s+(?P<then>end|pause|ask))?"
+)
+
+
+def rules(text: str, measures: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The stop rules of a line, as a pipeline has them. Raises ValueError with what is wrong in a few words."""
+    found = []
+    for part in filter(None, (piece.strip() for piece in text.lower().split(","))):
+        match = _RULE.fullmatch(part)
+        if match is None:
+            raise ValueError("such as: novelty < 0.2 for 3 turns, drift > 0.9 then pause")
+        if measures and match["measure"] not in measures:
+            raise ValueError(f"measured are {', '.join(measures)}")
+        rule: dict[str, Any] = {"measure": match["measure"], _SIDES[match["sign"]]: float(match["value"])}
+        if match["turns"]:
+            rule["turns"] = int(match["turns"])
+        if match["then"]:
+            rule["then"] = match["then"]
+        found.append(rule)
+    return found
+
+
+_SIDES = {"<": "below", ">": "above"}
+
+
+def _seat(part: Part, plan: bool) -> dict[str, Any]:
+    data: dict[str, Any] = {"role": part.slug}
+    data |= {"human": True} if part.sits == ME else {"model": part.sits}
+    if plan and part.plan and part.sits != ME:
+        data["format"] = "plan"
+    return data

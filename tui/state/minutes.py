@@ -232,7 +232,7 @@ def _newest_asides(beside: Minutes, turn: int | None, upto: int | None) -> list[
 
 
 def _with_score(aside: Aside) -> str:
-    return aside.text if aside.value is None else f"{health.figure(aside.value)}  {aside.text}"
+    return aside.text if aside.value is None else f"scores {aside.value:.3g} · {aside.text}"
 
 
 def _course(beside: Minutes, turn: int | None, upto: int | None) -> Iterator[Row]:

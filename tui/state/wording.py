@@ -10,6 +10,14 @@ from engine.record.visible import one_line
 from tui.state import figures
 
 _LONG = 160
+_QUOTED = 40
+_TAKEN = {
+    "label": "a label",
+    "thinking": "thinking",
+    "other": "words for others",
+    "question": "what followed its question",
+}
+"""Why words of an answer did not become words of its turn."""
 
 
 def line(event: Event) -> str | None:
@@ -47,7 +55,7 @@ def _swapped(data: Mapping[str, Any]) -> str | None:
 def _cut(data: Mapping[str, Any]) -> str:
     seat, kept, dropped = data.get("seat"), data.get("kept"), data.get("dropped")
     if data.get("strategy") == "memory":
-        return f"{seat} is sent only what is new to it"
+        return f"{seat} is sent only the latest messages from here on"
     how = "summed up" if data.get("strategy") == "summarise" else "left out"
     after = f" after the first {kept}" if kept else ""
     return f"{seat} no longer reads {dropped} messages{after}: {how}, the window holds {_tokens(data.get('window'))}"
@@ -76,6 +84,26 @@ def _repeats(data: Mapping[str, Any]) -> str:
     shown = f" {value:.2f}" if isinstance(value, int | float) else ""
     over = f", over {threshold}" if threshold is not None else ""
     return f"the talk repeats itself ({data.get('measure')}{shown}{over})"
+
+
+def _crossed(data: Mapping[str, Any]) -> str:
+    value, turns = data.get("value"), data.get("turns")
+    shown = f", now {value:g}" if isinstance(value, int | float) else ""
+    return f"a stop rule holds: {data.get('rule')} for {turns} turn{'s' * (turns != 1)}{shown}"
+
+
+def _trimmed(data: Mapping[str, Any]) -> str:
+    """What was taken off, named by what it was, and its first words."""
+    seat, taken = data.get("seat"), one_line(str(data.get("taken") or "").lstrip(" .!,;:"), _QUOTED)
+    reasons = [reason.strip() for reason in str(data.get("why") or "").split(",")]
+    if "guard" in reasons:
+        return f"{seat}'s topic stays as it was, this changed more than its spelling: “{taken}”"
+    what = " and ".join(_TAKEN.get(reason, reason) for reason in reasons)
+    return f"{seat}'s turn leaves out {what}" + (f": “{taken}”" if taken else "")
+
+
+def _faulty(data: Mapping[str, Any]) -> str:
+    return f"{data.get('seat')}'s answer is not as its role asks: {data.get('fault')}"
 
 
 def _retried(data: Mapping[str, Any]) -> str:
@@ -108,6 +136,10 @@ _LINES: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
     Kind.CONTROL_WORD: lambda data: f"{data.get('seat')} said /{str(data.get('word')).lstrip('/')}",
     Kind.CALL_RETRIED: _retried,
     Kind.RATE_WAITED: lambda data: f"{data.get('seat')}: the provider's rate limit asks for {data.get('wait')} s",
+    Kind.MEMORY_LIMITED: lambda data: str(data.get("why")),
+    Kind.MEASURE_CROSSED: _crossed,
+    Kind.ANSWER_TRIMMED: _trimmed,
+    Kind.ANSWER_FAULTY: _faulty,
     Kind.CONTEXT_CUT: _cut,
     Kind.CONTEXT_TRUNCATED: _truncated,
     Kind.LIMIT_REACHED: _limit,

@@ -13,6 +13,8 @@ from textual.widget import Widget
 Part = tuple[str, Style]
 _GAP = 2
 """Cells between left and right."""
+_LEFT = 3
+"""The left has one of so many parts of the line, where it needs it, before the right says all."""
 
 
 class Heading(Widget):
@@ -37,7 +39,8 @@ class Heading(Widget):
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width - self._inset, self._base
         right = self._right
-        while len(right) > 1 and _width(right) + 12 > width:
+        kept = max(min(_width(self._left) + 2 + _GAP, width // _LEFT), 12)
+        while len(right) > 1 and _width(right) + kept > width:
             right = right[:-1]
         space = max(width - self._inset - 2 - _width(right), 0)
         parts = [Segment(" " * (1 + self._inset), base)]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Grid, Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
@@ -20,12 +20,22 @@ from tui.widgets.models import ModelPicker, offered
 from tui.widgets.picker import Choice
 
 _TICKS = (
-    ("chain", "answers may name the next topic"),
+    ("chain", "answers name the next topic"),
+    ("free", "that topic may be reworded"),
     ("literal", "put the question as it stands"),
-    ("documents", "look things up in my documents"),
-    ("runs", "look things up in my other runs"),
+    ("plan", "answers follow a plan"),
+    ("documents", "look into my documents"),
+    ("runs", "look into my other runs"),
+    ("past", "look up what it said long ago"),
 )
-_NUMBERS = ("turns", "cost", "minutes", "every")
+_NUMBERS = ("turns", "cost", "minutes", "every", "stop")
+"""What is checked as it is typed."""
+_FIELDS = (
+    ("turns", "turns", "30", "0 is no limit"),
+    ("cost", "cost", "", "no limit, $"),
+    ("minutes", "minutes", "", "no limit"),
+    ("mediate after", "every", "6", "turns, 0 is never"),
+)
 
 
 class NewLoop(ModalScreen[dict[str, Any] | None]):
@@ -52,17 +62,17 @@ class NewLoop(ModalScreen[dict[str, Any] | None]):
                     words = Input(placeholder="what shall they work on?", compact=True, id="question")
                     yield from row("question", words, "question")
                 yield Vertical(classes="side parts")
-                with Horizontal(classes="sides"):
-                    with Vertical(classes="side"):
-                        yield from row("turns", Input("30", compact=True, id="turns"), "turns")
-                        yield from row("cost", Input(placeholder="no limit, $", compact=True, id="cost"), "cost")
-                        minutes = Input(placeholder="no limit", compact=True, id="minutes")
-                        yield from row("minutes", minutes, "minutes")
-                        every = Input("6", placeholder="turns between its words, 0 is never", compact=True, id="every")
-                        yield from row("mediator", every, "every")
-                    with Vertical(classes="side"):
-                        for name, text in _TICKS:
-                            yield from row("", Tick(name, text), name)
+                for pair in (_FIELDS[:2], _FIELDS[2:]):
+                    with Horizontal(classes="pair"):
+                        for label, name, value, hint in pair:
+                            with Vertical(classes="half"):
+                                yield from row(label, Input(value, placeholder=hint, compact=True, id=name), name)
+                with Vertical(classes="side"):
+                    hint = "such as novelty < 0.2 for 3 turns"
+                    yield from row("stop when", Input(placeholder=hint, compact=True, id="stop"), "stop")
+                with Grid(classes="ticks"):
+                    for name, text in _TICKS:
+                        yield Tick(name, text)
             yield Static("", classes="dialog--fault", markup=False)
             yield Static(
                 "enter choose   del leave out   tab next   ctrl+s start   esc back",
@@ -72,11 +82,12 @@ class NewLoop(ModalScreen[dict[str, Any] | None]):
 
     def on_mount(self) -> None:
         self.query_one("#question").focus()
-        run_in_background(self.app, _roles, self._arrived, self._say)
+        run_in_background(self.app, _offered, self._arrived, self._say)
 
-    async def _arrived(self, roles: list[dict[str, Any]]) -> None:
+    async def _arrived(self, offered: tuple[list[dict[str, Any]], list[str]]) -> None:
         if not self.is_attached:
             return
+        roles, self.draft.measures = offered
         broken = [role for role in roles if role["error"]]
         self.draft.offer([role for role in roles if not role["error"]])
         rows = []
@@ -174,7 +185,8 @@ def _who() -> Sequence[Choice]:
     ]
 
 
-def _roles() -> list[dict[str, Any]]:
+def _offered() -> tuple[list[dict[str, Any]], list[str]]:
+    """(roles, the names of what is measured)."""
     from engine.runs import catalog
 
-    return catalog.roles()
+    return catalog.roles(), [item["name"] for item in catalog.measures()]

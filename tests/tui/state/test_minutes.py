@@ -127,7 +127,7 @@ def test_a_chosen_turn_has_its_own_minutes_sources_and_measures(talk: Talk) -> N
         ("head", "turn 1"),
         ("item", "Why"),
         ("source", "Tides"),
-        ("aside", "6.50  Short."),
+        ("aside", "scores 6.5 · Short."),
         ("head", "health"),
     ]
     found = rows(talk.beside, turn=1)

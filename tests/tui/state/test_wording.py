@@ -36,6 +36,36 @@ from tui.state import wording
             {"seat": "PARRY", "strategy": "drop-oldest", "kept": 2, "dropped": 3, "window": 2048},
             "PARRY no longer reads 3 messages after the first 2: left out, the window holds 2.0k tokens",
         ),
+        (
+            Kind.CONTEXT_CUT,
+            {"seat": "PARRY", "strategy": "memory", "kept": 0, "dropped": 3, "window": 2048},
+            "PARRY is sent only the latest messages from here on",
+        ),
+        (
+            Kind.MEASURE_CROSSED,
+            {"measure": "novelty", "value": 0.13, "rule": "novelty < 0.2", "turns": 4},
+            "a stop rule holds: novelty < 0.2 for 4 turns, now 0.13",
+        ),
+        (
+            Kind.ANSWER_TRIMMED,
+            {"seat": "Questioner", "why": "label, question", "taken": "Questioner:\n. So\x1b[1m it is"},
+            "Questioner's turn leaves out a label and what followed its question: “Questioner: . So␛[1m it is”",
+        ),
+        (
+            Kind.ANSWER_TRIMMED,
+            {"seat": "Questioner", "why": "question", "taken": ". "},
+            "Questioner's turn leaves out what followed its question",
+        ),
+        (
+            Kind.ANSWER_TRIMMED,
+            {"seat": "Questioner", "why": "guard", "taken": "Something else?"},
+            "Questioner's topic stays as it was, this changed more than its spelling: “Something else?”",
+        ),
+        (
+            Kind.ANSWER_FAULTY,
+            {"seq": 3, "seat": "Creator", "fault": "it has 2 steps and must have 4"},
+            "Creator's answer is not as its role asks: it has 2 steps and must have 4",
+        ),
         (Kind.LIMIT_REACHED, {"unit": "cost", "cap": 0.5, "spent": 0.51}, "limit reached: $0.5"),
         (Kind.LIMIT_REACHED, {"unit": "turns", "cap": 20.0, "spent": 20}, "limit reached: 20 turns"),
         (
