@@ -232,6 +232,7 @@ _NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
     "context.truncated": lambda data: (
         f"{one_line(data['seat'])}: the provider read {data['counted']} of about {data['estimated']} tokens"
     ),
+    "memory.limited": lambda data: one_line(data["why"]),
     "limit.reached": lambda data: f"limit reached: {data['unit']} {data['spent']:g} of {data['cap']:g}",
     "repetition.found": lambda data: f"the talk repeats itself: {data['measure']} {data['value']}",
     **series.NARRATED,
@@ -246,6 +247,7 @@ _WARNINGS = frozenset(
         "ask.opened",
         "call.retried",
         "context.truncated",
+        "memory.limited",
         "repetition.found",
     }
 )

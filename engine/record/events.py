@@ -106,6 +106,8 @@ class Kind(StrEnum):
     taken, each with the reason)."""
     SOURCES_CITED = "sources.cited"
     """seq, seat, sources ([{number, title, place}]): what memory gave the turn."""
+    MEMORY_LIMITED = "memory.limited"
+    """why: documents are found by their words only, and how to have them found by meaning too."""
     MEASURE_CROSSED = "measure.crossed"
     """measure, value, rule (such as "novelty < 0.2"), turns."""
     CHILD_QUEUED = "child.queued"

@@ -3,6 +3,7 @@ goes."""
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from typing import Any
 
@@ -117,6 +118,10 @@ class Loop(Conversation):
         said = seat.part.plain
         return (said.memory if said and said.memory and seat.memory is None else memory), True
 
+    async def close(self) -> None:
+        await asyncio.to_thread(self._recalling.close)
+        await super().close()
+
     def finished(self, db: sqlite3.Connection) -> None:
         super().finished(db)
         if self._sources:
@@ -162,7 +167,10 @@ class Loop(Conversation):
         cut = self.orders.cut(seat)
         before = self.table.seq_at(cut.keep + cut.drop) if cut.drop else None
         question = self.table.said[-1].text if self.table.said else self.spec.question
-        return await self._recalling.find(wanted, question, before)
+        found = await self._recalling.find(wanted, question, before)
+        if why := self._recalling.news():
+            await self._tell(Kind.MEMORY_LIMITED, {"why": why})
+        return found
 
     def _is_due(self, seat: LoopSeat, given: list[Aside]) -> bool:
         """Whether the seat has something to write after the last turn."""

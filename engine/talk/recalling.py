@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,16 +18,38 @@ from engine.settings.errors import UsageError
 from engine.talk.loop_spec import Recall
 
 if TYPE_CHECKING:
+    from engine.memory.embedder import Embedder
     from engine.memory.recall import Recalled
+    from engine.memory.settings import MemorySettings
     from engine.memory.settings import Recall as Settings
+    from engine.memory.sqlite_store import SqliteStore
 
 
 class Recalling:
-    """The memory of one run."""
+    """The memory of one run. The store stays open, with the vectors that it has read, until its file is another."""
 
     def __init__(self, database: Path, run: int) -> None:
         self._database = database
         self._run = run
+        self._lock = threading.Lock()
+        self._store: SqliteStore | None = None
+        self._file = (0, 0)
+        """Device and inode of the store that is open."""
+        self._embedder: Embedder | None = None
+        self._note = self._told = ""
+
+    def news(self) -> str:
+        """One line on why recall was by words only the last time; "" where it was not, or this was said before."""
+        if self._note == self._told:
+            return ""
+        self._told = self._note
+        return self._note
+
+    def close(self) -> None:
+        with self._lock:
+            if self._store:
+                self._store.close()
+            self._store = None
 
     async def find(self, wanted: Recall, question: str, before: int | None) -> tuple[str, list[Source]]:
         """(what the prompt is given, its sources) on a question; `before` is the first turn that the seat still sees.
@@ -43,14 +66,15 @@ class Recalling:
     def _find(self, wanted: Recall, question: str, before: int | None) -> tuple[str, list[Source]]:
         from engine.memory import cite, settings
 
-        known = settings.load().recall
+        loaded = settings.load()
+        known = loaded.recall
         changes = {"limit": wanted.limit, "gate": wanted.gate, "snippet": wanted.snippet}
         known = known.model_copy(update={key: value for key, value in changes.items() if value is not None})
         record = open_reader(self._database)
         try:
             found: list[Recalled] = []
             if "documents" in wanted.sources:
-                found += self._documents(wanted, question, known)
+                found += self._documents(wanted, question, known, loaded)
             found += self._past(wanted, question, known, record, before)
             start = max((source.number for _, source in citations.of_run(record, self._run)), default=0) + 1
         finally:
@@ -71,16 +95,45 @@ class Recalling:
             for item in quoted.sources
         ]
 
-    def _documents(self, wanted: Recall, question: str, known: Settings) -> list[Recalled]:
-        from engine.memory import connection, embedder, recall
+    def _documents(self, wanted: Recall, question: str, known: Settings, loaded: MemorySettings) -> list[Recalled]:
+        from engine.memory import recall
+        from engine.providers.protocol import ProviderError
+
+        with self._lock:  # a turn that was cut may still be looking
+            store = self._opened()
+            try:
+                usable, self._note = recall.usable(store, self._chosen(loaded.embedder))
+                return recall.recall(store, usable, question, known, block=wanted.block)
+            except ProviderError as error:
+                self._note = f"recall is by words only while {loaded.embedder} makes no vectors: {error}"
+                return recall.recall(store, None, question, known, block=wanted.block)
+
+    def _opened(self) -> SqliteStore:
+        from engine.memory import connection
         from engine.memory.sqlite_store import SqliteStore
 
         path = connection.beside(self._database)
-        if not path.exists():
-            raise UsageError("recall.sources: no documents yet; `tertulia memory add PATH` reads some, then retry")
-        with SqliteStore(path, write=False) as store:
-            usable, _ = recall.usable(store, embedder.default())
-            return recall.recall(store, usable, question, known, block=wanted.block)
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            raise UsageError(
+                "recall.sources: no documents yet; `tertulia memory add PATH` reads some, then retry"
+            ) from None
+        if self._store and self._file != (found.st_dev, found.st_ino):
+            self._store.close()
+            self._store = None
+        if self._store is None:
+            self._store = SqliteStore(path, write=False)
+            self._file = (found.st_dev, found.st_ino)
+        return self._store
+
+    def _chosen(self, name: str) -> Embedder | None:
+        """The embedder of that name, which a provider is asked for once."""
+        from engine.memory import embedder
+
+        if self._embedder is None or self._embedder.name != name:
+            self._embedder = embedder.default()
+        return self._embedder
 
     def _past(
         self, wanted: Recall, question: str, known: Settings, record: sqlite3.Connection, before: int | None
