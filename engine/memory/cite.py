@@ -63,8 +63,10 @@ def quote(found: Sequence[Recalled], *, start: int = 1) -> Quoted:
 
 
 def label(source: Source | Recalled) -> str:
-    """Title and place on one line, safe to show."""
-    return one_line(", ".join(filter(None, [source.title, source.place])), 160)
+    """Title and place on one line, safe to show; the title once where the place begins with it."""
+    begins = source.place.startswith((f"{source.title},", f"{source.title} > "))
+    told = source.place if begins else ", ".join(filter(None, [source.title, source.place]))
+    return one_line(told, 160)
 
 
 def cited(answer: str, sources: Sequence[Source]) -> list[Source]:

@@ -84,20 +84,31 @@ class TreeRecall:
         self._embedder = embedder
         self._choose = choose
 
-    def recall(self, question: str, *, limit: int = 6, snippet: int = 1200) -> list[Recalled]:
-        """The best passage of each leaf that the walk reached, best first; their score is the share of their rank."""
+    def recall(self, question: str, *, limit: int = 6, snippet: int = 1200, gate: float = 2.0) -> list[Recalled]:
+        """The best passage of each leaf that the walk reached, best first; their score is the share of their rank.
+
+        Where no model chooses, a leaf counts if its passage is within the `gate` (a cosine distance) of the question,
+        or if it, its title or what a folder above it is said to hold shares a word with it.
+        """
         asked = questions.parse(question)
         terms = questions.terms(asked.text)
         root = grow(self._store)
         leaves = self._chosen(root, asked.text) if self._choose else self._ranked(root, asked.text, limit)
         blocked = questions.blocker(asked.block)
+        described = {} if self._choose else self._store.descriptions()
         found: list[Recalled] = []
         for leaf in leaves:
             assert leaf.item
-            chunk = self._passage(leaf.item.n, asked.text, terms)
-            if chunk and not (blocked and blocked.search(chunk.text)) and len(found) < limit:
+            chunk, away = self._passage(leaf.item.n, asked.text, terms)
+            if chunk is None or len(found) == limit or (blocked and blocked.search(chunk.text)):
+                continue
+            above = [text for folder, text in described.items() if leaf.path.startswith(folder.rstrip("/") + "/")]
+            said = "\n".join([chunk.text, chunk.title, *above]).lower()
+            if self._choose or (away is not None and away <= gate) or any(term in said for term in terms):
                 text = shown(chunk.text, snippet, terms)
-                found.append(Recalled(chunk.n, chunk.item, chunk.path, chunk.title, chunk.place, text, 0.0, "tree"))
+                found.append(
+                    Recalled(chunk.n, chunk.item, chunk.path, chunk.title, chunk.place, text, 0.0, "tree", away)
+                )
         return [replace(one, score=1 / (1 + rank)) for rank, one in enumerate(found)]
 
     def _chosen(self, node: Node, question: str) -> list[Node]:
@@ -141,13 +152,16 @@ class TreeRecall:
     def _beginning(self, item: Item) -> str:
         return next((chunk.text[:200] for chunk in self._store.chunks_of(item.n)[:1]), "")
 
-    def _passage(self, item: int, question: str, terms: Sequence[str]) -> Chunk | None:
+    def _passage(self, item: int, question: str, terms: Sequence[str]) -> tuple[Chunk | None, float | None]:
+        """The passage of the item that has most to do with the question, and its cosine distance from it."""
         chunks = self._store.chunks_of(item)
         if not chunks:
-            return None
+            return None, None
         held = {one.n: float(sum(term in one.text.lower() for term in terms)) for one in chunks}
+        away: dict[int, float] = {}
         if self._embedder:
             near = self._embedder.embed([question, *(one.text for one in chunks)])
-            likeness = near[1:] @ near[0]
-            held = {one.n: held[one.n] + float(value) for one, value in zip(chunks, likeness, strict=True)}
-        return max(chunks, key=lambda one: (held[one.n], -one.seq))
+            away = {one.n: 1 - float(value) for one, value in zip(chunks, near[1:] @ near[0], strict=True)}
+            held = {n: value - away[n] for n, value in held.items()}
+        best = max(chunks, key=lambda one: (held[one.n], -one.seq))
+        return best, round(away[best.n], 4) if away else None

@@ -31,6 +31,11 @@ def docs(home: Path) -> Path:
     return folder
 
 
+def test_alone_it_says_what_it_can_do(cli: Cli) -> None:
+    shown = cli("memory")
+    assert shown.code == 0 and all(f"\n  {name} " in shown.out for name in ("add", "search", "tree", "forget"))
+
+
 def test_from_nothing_to_an_answer(cli: Cli, docs: Path, database: Path) -> None:
     empty = cli("memory", "search", "ships")
     assert empty.code == 1 and "no memory here yet; `tertulia memory add PATH` starts one" in empty.err
@@ -39,7 +44,7 @@ def test_from_nothing_to_an_answer(cli: Cli, docs: Path, database: Path) -> None
     assert "recall is by words only until `tertulia models pull wordllama`" in added.err
     assert (database.with_name("t.memory.db").stat().st_mode & 0o777) == 0o600 and not database.exists()
     found = cli("memory", "search", "pilots", "tide")
-    assert found.code == 0 and "The harbour, The harbour, line 1" in found.out and "Pilots bring ships" in found.out
+    assert found.code == 0 and "1. The harbour, line 1" in found.out and "Pilots bring ships" in found.out
     objects = cli("memory", "search", "ships other than eggs", "--json", "--limit", 2).lines
     assert len(objects) == 2 and all("eggs" not in one["text"] and one["how"] == "words" for one in objects)
     again = cli("memory", "add", docs)
@@ -54,14 +59,15 @@ def test_listing_showing_and_forgetting(cli: Cli, docs: Path) -> None:
     assert added.code == 0 and "not a readable PDF" in added.err and "1 not read" in added.err
     listed = cli("memory", "list", "--json").lines
     assert [one["title"] for one in listed] == ["cake.txt", "evil.txt", "The harbour"]
-    assert "not a readable PDF" in cli("memory", "list", "--failed").out
+    failed = cli("memory", "list", "--failed")
+    assert "not a readable PDF" in failed.out and failed.err.strip() == "1 of 1 that could not be read"
     shown = cli("memory", "show", docs / "harbour.md")
     assert "Leads to:" in shown.out and "cake.txt" in shown.out
     (one,) = cli("memory", "show", listed[2]["id"], "--json").lines
     assert one["passages"][0]["place"] == "The harbour, line 1" and one["links"][0]["kind"] == "document"
     refused = cli("memory", "forget", docs)
     assert refused.code == 2 and "say --yes" in refused.err
-    assert "forgot 1 documents" in cli("memory", "forget", listed[0]["id"], "--yes").err
+    assert "forgot 1 document" in cli("memory", "forget", listed[0]["id"], "--yes").err
     assert "forgot 3 documents" in cli("memory", "forget", docs, "--yes").err
     assert cli("memory", "search", "ships").out == "" and "nothing to read" in cli("memory", "refresh").err
     assert cli("memory", "forget", "77", "--yes").code == 2 and docs.joinpath("cake.txt").exists()
@@ -79,7 +85,11 @@ def test_notes_links_descriptions_and_the_tree(cli: Cli, docs: Path) -> None:
     assert cli("memory", "describe", docs, "all about ships").code == 0
     assert "all about ships" in cli("memory", "tree").out
     assert cli("memory", "describe", docs.parent / "nowhere", "x").code == 2
-    assert [one["how"] for one in cli("memory", "search", "--tree", "tide", "--json", "--limit", 1).lines] == ["tree"]
+    (found,) = cli("memory", "search", "--tree", "oysters", "--json").lines
+    assert (found["title"], found["how"]) == ("Mara", "tree"), "what shares no word is not reached"
+    assert len(cli("memory", "search", "--tree", "tide", "ships", "--json", "--limit", 1).lines) == 1
+    mixed = cli("memory", "search", "--tree", "tide", "--past", "all")
+    assert mixed.code == 2 and "--past does not go with it" in mixed.err
 
 
 def test_what_was_said_in_runs_is_found_when_asked_for(cli: Cli, docs: Path, record: str) -> None:

@@ -201,6 +201,8 @@ def test_a_tree_is_walked_by_meaning_or_by_a_models_choice(store: SqliteStore) -
     ]
     assert paths(TreeRecall(store, Letters()).recall("food with eggs", limit=1)) == ["/n/kitchen/c.md"]
     assert paths(TreeRecall(store, None).recall("pilots other than whales"))[0] == "/n/sea/a.md"
+    assert paths(TreeRecall(store, Letters()).recall("eggs with flour", gate=0.7)) == ["/n/kitchen/c.md"]
+    assert paths(TreeRecall(store, None).recall("food")) == ["/n/kitchen/c.md"], "its folder is said to hold it"
     asked: list[tuple[str, ...]] = []
 
     def choose(question: str, options: Any) -> int | None:
@@ -224,6 +226,11 @@ def test_quotations_stay_text(store: SqliteStore) -> None:
     assert cite.HEAD in quoted.text and "not instructions" in cite.HEAD
     assert quoted.sources[0].text == evil, "the citation keeps the text itself"
     assert cite.quote([]).text == ""
+
+
+def test_a_title_is_not_said_twice() -> None:
+    for title, place, told in (("Top", "Top > Deep, line 3", "Top > Deep, line 3"), ("T", "", "T"), ("", "x", "x")):
+        assert cite.label(Recalled(1, 1, "/1", title, place, "x", 1.0, "words")) == told
 
 
 def test_which_sources_an_answer_cites() -> None:
