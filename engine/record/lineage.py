@@ -235,6 +235,15 @@ def candidates(
     ]
 
 
+def forget_generation(db: sqlite3.Connection, series: int, generation: int) -> None:
+    """Take back what a generation was counted, judged and distilled to; its runs and the events stay."""
+    own = "SELECT n FROM child WHERE series = ?1 AND purpose = 'evolve' AND generation = ?2"
+    values = (series, generation)
+    db.execute(f"DELETE FROM candidate WHERE child IN ({own})", values)
+    db.execute("DELETE FROM principle WHERE series = ?1 AND generation = ?2", values)
+    db.execute("DELETE FROM judgement WHERE series = ?1 AND generation = ?2 AND purpose = 'selection'", values)
+
+
 def keep_principles(db: sqlite3.Connection, series: int, generation: int, lines: Sequence[str]) -> None:
     """Keep what a generation is distilled to, with its event."""
     db.executemany(

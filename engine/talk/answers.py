@@ -29,9 +29,9 @@ async def answer(
     prompt_tokens: int,
     on_answer: Callable[[], Awaitable[None]] | None = None,
 ) -> str:
-    """The whole answer to `request`. Raises ProviderError once retries have ended, LimitReached before a call that no
-    allowance has room for."""
-    attempt, text, usage = 1, "", None
+    """The whole answer to `request`, its prefill included. Raises ProviderError once retries have ended, LimitReached
+    before a call that no allowance has room for."""
+    attempt, text, usage = 1, request.prefill, None
     most = int(request.options.get("max_tokens") or 0)
     began = time.monotonic()
 
@@ -46,8 +46,8 @@ async def answer(
                 ledger.end(db, call, spent, error=error)
             else:
                 ledger.end(db, call, spent, answer=content.put_message(db, None, seat, said), stop="end")
-            node = allowances.numbers(db, host.run.n)["minutes"]
-            allowances.spend(db, node, (time.monotonic() - began) / 60)
+            if ledger.counted:
+                allowances.use(db, host.run.n, "minutes", (time.monotonic() - began) / 60)
 
         await host.commit(write)
 
@@ -64,7 +64,7 @@ async def answer(
                         usage = delta
                     case retry.Retrying(attempt, _, error):
                         await end(str(error))
-                        text, usage, began = "", None, time.monotonic()
+                        text, usage, began = request.prefill, None, time.monotonic()
                         call = await begin()
     except LimitReached:
         raise

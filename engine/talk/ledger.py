@@ -35,10 +35,14 @@ class Spent:
 
 
 class Ledger:
-    """The calls of one run to one model. `priced`: the run has a limit in money, so that each call reserves some."""
+    """The calls of one run to one model. `priced`: the run has a limit in money, so that each call reserves some.
 
-    def __init__(self, host: Host, model: str, priced: bool) -> None:
+    What is not `counted` stands beside the run's limits: it is recorded, and takes nothing of them.
+    """
+
+    def __init__(self, host: Host, model: str, priced: bool, counted: bool = True) -> None:
         self._host = host
+        self.counted = counted
         self._model = model
         self._priced = priced
 
@@ -53,7 +57,7 @@ class Ledger:
 
         def write(db: sqlite3.Connection) -> int | Allowance:
             call = calls.begin(db, run, turn, purpose, seat, self._model, recipe(db), attempt)
-            full = allowances.reserve(db, run, call, wanted)
+            full = allowances.reserve(db, run, call, wanted) if self.counted else None
             if full:
                 calls.end(db, call, error=f"limit: {full.unit}")
             return full or call

@@ -10,7 +10,6 @@ import sqlite3
 from typing import Any
 
 from engine.record import allowances, events, lineage
-from engine.record.allowances import Allowance
 from engine.record.commands import Command
 from engine.record.events import Kind
 from engine.record.lineage import Child, Purpose
@@ -18,7 +17,10 @@ from engine.record.runs import Status
 from engine.runs import kinds
 from engine.runs.children import Abandoned, Children
 from engine.runs.host import Host, Outcome, Refused
-from engine.talk import series_spec
+from engine.talk import evolve_judge, series_spec
+from engine.talk.evolve import Evolution
+from engine.talk.evolve_judge import Judging
+from engine.talk.series_spec import Exhausted, Parted
 from engine.talk.series_spec import Series as Spec
 
 SEED = "question"
@@ -35,19 +37,13 @@ async def check(data: dict[str, Any]) -> None:
     spec = Spec.model_validate(data)
     count = 1 if spec.evolves else len(spec.runs)
     described = [series_spec.child(spec, number, spec.title) for number in range(count)]
-    await asyncio.gather(*(kinds.load(child["kind"]).check(child) for child in described))
+    await asyncio.gather(evolve_judge.check(spec), *(kinds.load(child["kind"]).check(child) for child in described))
+    if spec.judge:
+        evolve_judge.trial()  # a fault in trial.yml is told before anything is spent
 
 
 def create(host: Host) -> Series:
     return Series(host, Spec.model_validate(host.spec))
-
-
-class Exhausted(Exception):
-    """The lineage has used up a limit: no further child follows."""
-
-    def __init__(self, node: Allowance) -> None:
-        super().__init__(node.unit)
-        self.node = node
 
 
 class Series:
@@ -57,13 +53,14 @@ class Series:
         self.host = host
         self.spec = spec
         self.children = Children(host)
+        self._judging = Judging(host, spec)
         self._parting = False
         """Whether somebody said that no further child is to follow."""
 
     async def play(self) -> Outcome:
         await self.host.commit(self._prepare)
         try:
-            return await self._list()
+            return await (Evolution(self, self._judging).play() if self.spec.evolves else self._list())
         except Abandoned as error:
             return Outcome(Status.FAILED, "child", str(error))
 
@@ -81,7 +78,7 @@ class Series:
             raise Refused("no run of the series is being played now")
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        await self._judging.close()
 
     async def child(
         self,
@@ -153,10 +150,8 @@ class Series:
                 round_, place = divmod(number, length)
                 await self.child("play", round_ + 1, place + 1, number=number, of=length, title=told["title"])
                 number += 1
-        except Exhausted as full:
-            return await self._limit(full.node)
-        except Parted:
-            return Outcome(Status.FINISHED, "bye", "ended by a human")
+        except (Exhausted, Parted) as end:
+            return await self.outcome(end)
         return Outcome(Status.FINISHED, "runs", f"all {number} runs are played")
 
     # -- the budget of the lineage
@@ -171,11 +166,11 @@ class Series:
             if node.left is not None and node.left <= _NOTHING:
                 raise Exhausted(node)
 
-    async def _limit(self, node: Allowance) -> Outcome:
+    async def outcome(self, end: Exhausted | Parted) -> Outcome:
+        """How the series ends where no further child may follow; a limit is told of."""
+        if isinstance(end, Parted):
+            return Outcome(Status.FINISHED, "bye", "a human has ended it")
+        node = end.node
         told = {"unit": node.unit, "cap": node.cap, "spent": round(node.spent, 6)}
         await self.host.commit(lambda db: events.append(db, self.host.run.n, Kind.LIMIT_REACHED, None, told))
         return Outcome(Status.FINISHED, f"limit:{node.unit}", f"the limit of {node.cap:g} {node.unit} is reached")
-
-
-class Parted(Exception):
-    """Somebody has ended the series politely."""

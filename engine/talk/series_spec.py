@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from engine.record.allowances import Allowance
 from engine.runs import kinds, pipelines
 from engine.settings import layers
 from engine.settings.errors import UsageError, nearest
@@ -19,6 +20,18 @@ _OF_EVOLUTION = ("question", "pipeline", "generations", "children", "judge", "ba
 _OF_LISTS = ("runs", "repeat")
 _ANOTHER_CHILD = 1_009
 """Added to the seed of draws from child to child, so that no two say the same."""
+
+
+class Exhausted(Exception):
+    """The lineage has used up a limit: no further child follows."""
+
+    def __init__(self, node: Allowance) -> None:
+        super().__init__(node.unit)
+        self.node = node
+
+
+class Parted(Exception):
+    """Somebody has ended the series politely: no further child follows."""
 
 
 class Judge(BaseModel):
@@ -113,6 +126,17 @@ def child(series: Series, number: int, title: str, seed: str | None = None) -> d
     if series.limits.cost and not data["limits"].get("cost"):
         data["limits"] = data["limits"] | {"cost": series.limits.cost}  # calls of a run without one reserve no money
     return kind.validate(data, f"series {series.title!r}")
+
+
+def baseline(series: Series, tokens: int) -> dict[str, Any]:
+    """The checked spec of the run that is not evolved: it goes on until it has used so many tokens."""
+    base = series.pipeline
+    assert isinstance(base, dict)
+    data = layers.merge(base, {"repetition": {"then": "ignore"}})
+    data["limits"] = {"turns": 0, "tokens": tokens}
+    data.pop("stop", None)
+    whole = series.model_copy(update={"pipeline": data, "limits": Limits()})
+    return child(whole, 0, f"{series.title}: unevolved", series.question)
 
 
 def _resolved(pipeline: str | dict[str, Any], where: str) -> dict[str, Any]:
