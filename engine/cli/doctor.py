@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import click
 
-from engine.cli import health
+from engine.cli import health, memory_health
 from engine.cli.exit_codes import DONE, FAILED
 from engine.cli.health import Finding, Level
 from engine.cli.session import Session, current
@@ -26,7 +26,7 @@ _MARKS = {
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @current
 def doctor(session: Session, as_json: bool) -> int:
-    """Check Python, the record, the models, the terminal and the system; asks every provider for at most 5 seconds.
+    """Check Python, record, memory, models, terminal and system; asks every provider for at most 5 seconds.
 
     Exit code 0 if a run can be started here and recorded, else 1.
 
@@ -54,6 +54,7 @@ def _findings(session: Session) -> Iterator[Finding]:
         yield from health.record(session.database)
         for future in waiting:
             yield from future.result()
+        yield from memory_health.memory(session.database)
         yield from health.secrets()
         yield from health.system(session.database)
         yield from health.terminal()

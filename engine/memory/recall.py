@@ -47,15 +47,25 @@ def usable(store: Store, embedder: Embedder | None) -> tuple[Embedder | None, st
 
     if embedder is None:
         return None, embedders.missing()
+    if why := stale(store, embedder.name, embedder.dim):
+        return None, why
+    return (embedder if store.vector_set() else None), ""
+
+
+def stale(store: Store, model: str, dim: int | None = None) -> str:
+    """Why a model's vectors cannot be compared with those of the store, in one line; "" where they can, or where
+    nothing is remembered. `dim` counts if it is known."""
     found = store.vector_set()
     if found is None:
-        return None, "recall is by words only: the memory has no vectors yet; `tertulia memory rebuild` makes them"
-    if (found.model, found.dim) != (embedder.name, embedder.dim):
-        return None, (
-            f"recall is by words only: the memory's vectors come from {found.model}, not from {embedder.name};"
+        held = store.counts()["chunks"]
+        how = "the memory has no vectors yet; `tertulia memory rebuild` makes them"
+        return f"recall is by words only: {how}" if held else ""
+    if found.model != model or dim not in (None, found.dim):
+        return (
+            f"recall is by words only: the memory's vectors come from {found.model}, not from {model};"
             " `tertulia memory rebuild` makes them anew"
         )
-    return embedder, ""
+    return ""
 
 
 def recall(

@@ -136,6 +136,50 @@ def test_with_the_embedding_model(cli: Cli, docs: Path, monkeypatch: pytest.Monk
     assert harbour["how"] == "vectors" and harbour["distance"] < 0.8, "no word is shared"
 
 
+def test_the_doctor_looks_at_the_memory(
+    cli: Cli, docs: Path, home: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.runs.catalog.models", lambda: [])
+
+    def told() -> list[tuple[str, str]]:
+        found = cli("doctor", "--json").lines
+        return [(one["level"], one["text"]) for one in found if one["what"] == "memory"]
+
+    nothing, model = told()
+    assert nothing[0] == model[0] == "absent" and "`tertulia memory add PATH`" in nothing[1]
+    assert "wordllama is not here, recall is by words only; `tertulia models pull wordllama` fetches it" in model[1]
+    (docs / "bad.pdf").write_bytes(b"no pdf")
+    cli("memory", "add", docs)
+    memory = database.with_name("t.memory.db")
+    memory.chmod(0o644)
+    sound, failed, stale, model, private = told()
+    assert sound[0] == "good" and "3 documents, 3 passages, no vectors" in sound[1]
+    assert {level for level, _ in (failed, stale, model, private)} == {"warning"}
+    assert failed[1].startswith("1 could not be read") and "no vectors yet" in stale[1]
+    assert private[1] == f"others can read {memory}; `chmod 600 {memory}`"
+    (home / "config" / "tertulia").mkdir(parents=True)
+    own = home / "config" / "tertulia" / "memory.yml"
+    own.write_text("embedder: none")
+    assert ("absent", "recall is by words only: memory.yml says `embedder: none`") in told() and len(told()) == 4
+    own.write_text("embedder: ollama/nomic")
+    assert ("good", "texts are compared by ollama/nomic, as memory.yml says") in told()
+    own.write_text("embedder: wordlama")
+    assert "did you mean wordllama?" in told()[0][1]
+    own.unlink()
+    memory.write_bytes(b"no database" * 1000)
+    level, text = told()[0]
+    assert level == "warning" and "not a readable memory" in text
+
+
+@pytest.mark.model
+def test_the_doctor_sees_the_embedding_model(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.runs.catalog.models", lambda: [])
+    monkeypatch.setenv("TERTULIA_MODELS", str(conftest._MODELS))
+    path = weights.path("wordllama") or weights.pull("wordllama")
+    (_, model) = [one for one in cli("doctor", "--json").lines if one["what"] == "memory"]
+    assert (model["level"], model["text"]) == ("good", f"the embedding model wordllama is here: {path}")
+
+
 def test_help_brings_no_numpy(docs: Path) -> None:
     code = "import sys; from engine.cli.main import main; main(sys.argv[1:]); import json\n"
     code += "print(json.dumps(sorted(sys.modules)), file=sys.stderr)"

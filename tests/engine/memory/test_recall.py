@@ -143,6 +143,8 @@ def test_linked_documents_near_the_question_come_without_sharing_its_words(store
 
 
 def test_vectors_of_another_model_are_not_used(store: SqliteStore) -> None:
+    assert usable(store, Letters()) == (None, ""), "nothing is remembered: nothing is wrong"
+    store.put([Document("/a", "text", "a", b"a", 1, 1, [Passage("", "no vector")])])
     assert usable(store, Letters())[1].endswith("`tertulia memory rebuild` makes them")
     put(store, HARBOUR)
     assert usable(store, Letters())[0] is not None
