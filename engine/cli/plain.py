@@ -235,6 +235,17 @@ _NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
     "memory.limited": lambda data: one_line(data["why"]),
     "limit.reached": lambda data: f"limit reached: {data['unit']} {data['spent']:g} of {data['cap']:g}",
     "repetition.found": lambda data: f"the talk repeats itself: {data['measure']} {data['value']}",
+    "measure.crossed": lambda data: f"a stop rule holds: {data['rule']} for {data['turns']} turns",
+    "measure.tried": lambda data: (
+        f"{data['measure']} is measured by {one_line(data['model'])}: it found {data['hits']} of {data['of']} planted"
+        f" contradictions, and {data['wrong']} where there were none"
+        if data["trusted"]
+        else f"{data['measure']} is not measured: {one_line(data['model'])}: {one_line(data['why'])}"
+    ),
+    "denial.found": lambda data: (
+        f"{one_line(data['seat'])} denies turn {data['against']}: {one_line(data['now'], 60)!r} against"
+        f" {one_line(data['earlier'], 60)!r}"
+    ),
     **series.NARRATED,
 }
 _WARNINGS = frozenset(

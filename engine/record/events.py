@@ -110,6 +110,11 @@ class Kind(StrEnum):
     """why: documents are found by their words only, and how to have them found by meaning too."""
     MEASURE_CROSSED = "measure.crossed"
     """measure, value, rule (such as "novelty < 0.2"), turns."""
+    MEASURE_TRIED = "measure.tried"
+    """measure, model, trusted, why (it is not shown), of, hits, wrong, p: of so many planted contradictions and as many
+    paraphrases the model found so many (only where the trial came to its end)."""
+    DENIAL_FOUND = "denial.found"
+    """seq, seat, now, against (seq of an earlier turn), earlier: words of a turn that deny words of the earlier one."""
     CHILD_QUEUED = "child.queued"
     """child (its run), kind_of_run, title, purpose (play, evolve or baseline), generation, place, of (how many in the
     generation), seed, mutation, origin (child and seq of the answer that its seed is made of)."""

@@ -72,8 +72,9 @@ _ALL = [
     Measure(
         "disagreement",
         "disagreement",
-        "Whether a model that was asked found words of a turn that deny words of an earlier turn, both quoted: 0 or 1,"
-        " 1 when they do.",
+        "Whether a model found words of a turn that deny words of one of the six before it, both quoted: 0 or 1, taken"
+        " only where the pipeline names a model for it (health, disagreement, model) that finds planted contradictions"
+        " and lets paraphrases pass.",
         1,
         "model",
     ),

@@ -13,8 +13,9 @@ from engine.record.citations import Source
 from engine.record.events import Kind
 from engine.record.minutes import Aside
 from engine.runs.host import Host
-from engine.talk import health, loop_spec, next_prompt, rounds, seats, stop_rules, tasks
+from engine.talk import dissent, health, loop_spec, next_prompt, rounds, seats, stop_rules, tasks
 from engine.talk.conversation import Conversation, Finding
+from engine.talk.dissent import Dissent
 from engine.talk.editing import Editor
 from engine.talk.loop_spec import Loop as Spec
 from engine.talk.loop_spec import LoopSeat
@@ -35,9 +36,11 @@ def validate(pipeline: dict[str, Any], source: str) -> dict[str, Any]:
 
 async def check(data: dict[str, Any]) -> None:
     loop = Spec.model_validate(data)
+    watcher = loop.watcher
     if loop.stop:
-        stop_rules.check_measured(loop.stop, health.trusted(embedder.default()))
-    await seats.check(loop)
+        asked = {dissent.MEASURE} if watcher else set()
+        stop_rules.check_measured(loop.stop, health.trusted(embedder.default()) | asked)
+    await seats.check(loop, [watcher] if watcher else [])
 
 
 def create(host: Host) -> Loop:
@@ -53,6 +56,7 @@ class Loop(Conversation):
         super().__init__(host, spec)
         self._writers = Writers(self)
         self._pulse = Pulse(host, spec)
+        self._dissent = Dissent(self)
         self._recalling = Recalling(host.database, host.run.n)
         self._sources: list[Source] = []
         """What the turn that comes was given from memory."""
@@ -130,7 +134,7 @@ class Loop(Conversation):
 
     async def beside(self, last: bool = False) -> bool:
         """Measure the last turn; at the end of a round let those write who write beside the talk."""
-        if await self._pulse.take(self.table):
+        if await self._pulse.take(self.table) or await self._dissent.take():
             return True
         if not self.table.rows or not (last or rounds.is_over(self.spec, self.table.spoke)):
             return False
@@ -144,13 +148,17 @@ class Loop(Conversation):
         return False
 
     def skip_writing(self, db: sqlite3.Connection) -> None:
-        if self.writing:
+        if not isinstance(self.writing, LoopSeat):
+            self._dissent.skip()
+        else:
             minutes.give(db, self.host.run.n, self.table.rows[-1], self.writing.name, "")
         super().skip_writing(db)
 
     def crossed(self) -> Finding | None:
         for rule in self.spec.stop:
-            value = stop_rules.crossed(rule, self._pulse.series.get(rule.measure, []), self._heeded)
+            watched = rule.measure == dissent.MEASURE
+            series = self._dissent.series if watched else self._pulse.series.get(rule.measure, [])
+            value = stop_rules.crossed(rule, series, self._heeded)
             if value is not None:
                 self._heeded = self.table.seq
                 told = {"measure": rule.measure, "value": round(value, 3), "rule": str(rule), "turns": rule.turns}

@@ -64,6 +64,24 @@ class Recall(BaseModel):
     """The seats that are given it; those that talk each round where none is named."""
 
 
+class Watcher(BaseModel):
+    """A model that measures."""
+
+    model_config = _STRICT
+    model: str = Field(min_length=1)
+    """PROVIDER/MODEL."""
+    options: dict[str, Any] = {}
+    """Sampling options, over those of the provider."""
+
+
+class Health(BaseModel):
+    """Measures that are taken only where they are asked for."""
+
+    model_config = _STRICT
+    disagreement: Watcher | None = None
+    """The model that is asked whether a turn denies earlier ones; none, and it is not measured."""
+
+
 class Loop(Talk):
     """A question, and the roles that work on it."""
 
@@ -79,6 +97,14 @@ class Loop(Talk):
     """The question is put as it stands; the Questioner first speaks in the second round."""
     stop: list[StopRule] = Field([])
     recall: Recall = Recall()
+    health: Health = Health()
+
+    @property
+    def watcher(self) -> Seat | None:
+        """Who is asked whether a turn denies earlier ones: no seat at the table, but called like one."""
+        asked = self.health.disagreement
+        name = "disagreement"
+        return Seat(name=name, persona=name, model=asked.model, options=asked.options) if asked else None
 
     @property
     def talkers(self) -> list[LoopSeat]:
@@ -127,6 +153,9 @@ def validate(pipeline: dict[str, Any], source: str) -> Loop:
         except UsageError as error:
             raise UsageError(f"{source}: recall.seats: {error}") from None
     _check_after(loop, source)
+    if (asked := loop.health.disagreement) and (watcher := loop.watcher):
+        complete(watcher, watcher.name)
+        asked.model = watcher.model or ""
     loop.title = loop.title or shortened(loop.question)
     return loop
 

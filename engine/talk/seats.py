@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine.providers import prices, registry
@@ -81,17 +81,19 @@ class Seating:
         await asyncio.gather(*(adapter.close() for adapter in self._adapters.values()))
 
 
-async def check(talk: Talk) -> None:
-    """Whether every seat's options are understood and its key, server and model are there. Raises UsageError."""
+async def check(talk: Talk, besides: Sequence[Seat] = ()) -> None:
+    """Whether every seat's options are understood and its key, server and model are there, those `besides` the table
+    included. Raises UsageError."""
     prices.table()  # a fault in prices.yml is told before anything is spent
     seating = Seating()
     try:
-        for seat in talk.seats:
+        everyone = [*talk.seats, *besides]
+        for seat in everyone:
             check_options(seating, seat)
         async with asyncio.timeout(PATIENCE + 1):
-            await asyncio.gather(*(_check_model(seating, talk, seat) for seat in talk.seats))
+            await asyncio.gather(*(_check_model(seating, talk, seat) for seat in everyone))
     except TimeoutError:
-        names = ", ".join(dict.fromkeys(seat.model or "" for seat in talk.seats))
+        names = ", ".join(dict.fromkeys(seat.model or "" for seat in everyone))
         raise UsageError(f"no answer within {PATIENCE:.0f} s from {names}; is the server up?") from None
     finally:
         await seating.close()

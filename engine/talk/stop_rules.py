@@ -75,5 +75,5 @@ def _why(name: str) -> str:
     if needs == "embedder":
         return "it needs an embedding model that passes its check; `novelty` and `repetition` need none"
     if needs == "model":
-        return "it needs a model that passes its check; `novelty` and `repetition` need none"
+        return f"name a model for it, as in health.{name}.model: PROVIDER/MODEL"
     return "it failed its check on this installation"

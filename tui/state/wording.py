@@ -92,6 +92,21 @@ def _crossed(data: Mapping[str, Any]) -> str:
     return f"a stop rule holds: {data.get('rule')} for {turns} turn{'s' * (turns != 1)}{shown}"
 
 
+def _tried(data: Mapping[str, Any]) -> str:
+    measure, model = data.get("measure"), data.get("model")
+    if not data.get("trusted"):
+        return f"{measure} is not measured: {model}: {data.get('why')}"
+    found = (
+        f"{data.get('hits')} of {data.get('of')} planted contradictions found, {data.get('wrong')} where there was none"
+    )
+    return f"{measure} is measured by {model} ({found})"
+
+
+def _denied(data: Mapping[str, Any]) -> str:
+    now, earlier = (one_line(str(data.get(key) or ""), _QUOTED) for key in ("now", "earlier"))
+    return f"{data.get('seat')} denies turn {data.get('against')}: “{now}” against “{earlier}”"
+
+
 def _trimmed(data: Mapping[str, Any]) -> str:
     """What was taken off, named by what it was, and its first words."""
     seat, taken = data.get("seat"), one_line(str(data.get("taken") or "").lstrip(" .!,;:"), _QUOTED)
@@ -138,6 +153,8 @@ _LINES: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
     Kind.RATE_WAITED: lambda data: f"{data.get('seat')}: the provider's rate limit asks for {data.get('wait')} s",
     Kind.MEMORY_LIMITED: lambda data: str(data.get("why")),
     Kind.MEASURE_CROSSED: _crossed,
+    Kind.MEASURE_TRIED: _tried,
+    Kind.DENIAL_FOUND: _denied,
     Kind.ANSWER_TRIMMED: _trimmed,
     Kind.ANSWER_FAULTY: _faulty,
     Kind.CONTEXT_CUT: _cut,

@@ -21,7 +21,7 @@ from engine.record import citations, export, minutes
 from engine.runs.host import Unanswered
 from engine.settings.errors import UsageError
 from engine.talk import roles
-from engine.talk.loop_spec import Loop, LoopSeat, Mediator, Recall
+from engine.talk.loop_spec import Health, Loop, LoopSeat, Mediator, Recall, Watcher
 from engine.talk.roles import Plain, Role
 from engine.talk.seats import Seating
 from engine.talk.spec import Seat
@@ -197,6 +197,16 @@ CASES: dict[tuple[type[BaseModel], str], Changed] = {
     (Recall, "snippet"): recall(snippet=80),
     (Recall, "block"): recall(block=["glacier"]),
     (Recall, "seats"): recall(seats=["Creator"]),
+    (Loop, "health"): Changed({"health": {"disagreement": {"model": "scripted/play"}}}),
+    (Health, "disagreement"): Changed({"health": {"disagreement": {"model": "scripted/play"}}}),
+    (Watcher, "model"): Changed(
+        {"health": {"disagreement": {"model": "scripted/other"}}},
+        {"health": {"disagreement": {"model": "scripted/play"}}},
+    ),
+    (Watcher, "options"): Changed(
+        {"health": {"disagreement": {"model": "scripted/play", "options": {"temperature": 0.5}}}},
+        {"health": {"disagreement": {"model": "scripted/play"}}},
+    ),
     (StopRule, "measure"): stops({**STOPS, "measure": "repetition"}, SAME),
     (StopRule, "below"): stops({**STOPS, "below": 0.9}, HALF),
     (StopRule, "above"): stops(
@@ -208,7 +218,7 @@ CASES: dict[tuple[type[BaseModel], str], Changed] = {
 
 
 def test_every_key_of_a_loop_has_a_case() -> None:
-    models: tuple[type[BaseModel], ...] = (Loop, LoopSeat, Mediator, Recall, StopRule, Role, Plain)
+    models: tuple[type[BaseModel], ...] = (Loop, LoopSeat, Mediator, Health, Watcher, Recall, StopRule, Role, Plain)
     assert {(model, key) for model in models for key in model.model_fields} == set(CASES)
 
 

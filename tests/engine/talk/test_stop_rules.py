@@ -97,5 +97,5 @@ def test_a_rule_on_what_is_not_measured_is_refused() -> None:
     check_measured([rule()], {"novelty"})
     with pytest.raises(UsageError, match=r"stop\.1\.measure: drift is not measured here: it needs an embedding model"):
         check_measured([rule(), rule(measure="drift")], {"novelty"})
-    with pytest.raises(UsageError, match="disagreement is not measured here: it needs a model"):
+    with pytest.raises(UsageError, match="disagreement is not measured here: name a model for it"):
         check_measured([rule(measure="disagreement")], {"novelty"})

@@ -47,6 +47,21 @@ from tui.state import wording
             "a stop rule holds: novelty < 0.2 for 4 turns, now 0.13",
         ),
         (
+            Kind.MEASURE_TRIED,
+            {"measure": "disagreement", "model": "a/b", "trusted": True, "of": 15, "hits": 14, "wrong": 1, "p": 0.0},
+            "disagreement is measured by a/b (14 of 15 planted contradictions found, 1 where there was none)",
+        ),
+        (
+            Kind.MEASURE_TRIED,
+            {"measure": "disagreement", "model": "a/b", "trusted": False, "why": "it found none"},
+            "disagreement is not measured: a/b: it found none",
+        ),
+        (
+            Kind.DENIAL_FOUND,
+            {"seq": 4, "seat": "Creator", "now": "no bell\nrings", "against": 2, "earlier": "bells ring"},
+            "Creator denies turn 2: “no bell rings” against “bells ring”",
+        ),
+        (
             Kind.ANSWER_TRIMMED,
             {"seat": "Questioner", "why": "label, question", "taken": "Questioner:\n. So\x1b[1m it is"},
             "Questioner's turn leaves out a label and what followed its question: “Questioner: . So␛[1m it is”",
