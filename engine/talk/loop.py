@@ -105,7 +105,7 @@ class Loop(Conversation):
             seat.name,
             [other.name for other in self.spec.seats],
             seat.part,
-            plan=seat.format == "plan",
+            plan=seat.format == "plan" and bool(tasks.wording(seat, plain).plan),
             topic=topic or "" if self.spec.guard else "",
             mended=bool(self.fault),
             begun=bool(begun),

@@ -57,12 +57,14 @@ class Orders:
         prefill: str = "",
         wishes: Mapping[str, Any] | None = None,
         memory: int | None = None,
+        again: int = 0,
     ) -> Order:
         """The order of the seat's next turn, or of what it writes beside the talk.
 
         `slot` names the prompt cache to use; `room` is how many tokens of the window stay free of the conversation,
         so that seats who share a cache cut at the same place. Of a script, `memory` is how many of the latest messages
-        are sent, None for all that fit; `wishes` are options below the seat's own.
+        are sent, None for all that fit; `wishes` are options below the seat's own. `again` is how often an answer
+        beside the talk was asked for before.
 
         Raises ContextFullError, ProviderError, UsageError.
         """
@@ -71,7 +73,7 @@ class Orders:
         options = self._seating.options(seat, wishes)
         seed = None
         if talk.seed is not None and "seed" in adapter.honours.options and "seed" not in options:
-            seed = talk.seed + table.seq + 1 + _ANOTHER_DRAW * table.retries
+            seed = talk.seed + table.seq + 1 + _ANOTHER_DRAW * (table.retries + again)
         sent = options if seed is None else {**options, "seed": seed}
         head = table.head
         window_size = size = await self._seating.window(seat, options)

@@ -30,7 +30,7 @@ class Wording(BaseModel):
     after: dict[str, str] = {}
     """Role -> what it is told besides, where that role has spoken since its own last turn."""
     plan: str | None = None
-    """What it is told besides, with `format: plan`."""
+    """What it is told besides, with `format: plan`; a plain wording without it is asked for none, and not checked."""
     options: dict[str, Any] = {}
     """Sampling options it wishes for; those that the seat's provider honours are sent."""
 

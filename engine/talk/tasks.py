@@ -53,7 +53,7 @@ def task(
     parts.append(instruction.format(**fields))
     after = [text.format(**fields) for slug, text in said.after.items() if _has_spoken(loop, slug, seat, spoke)]
     parts += after
-    if seat.format == "plan" and (plan := said.plan or role.plan):
+    if seat.format == "plan" and (plan := said.plan):
         parts.append(plan.format(**fields))
     if fault and said is role:  # a plain wording is given again as it stands: the next draw is another one
         parts.append(f"Your last answer was not what was asked: {fault}. Write it again, and right this time.")

@@ -69,8 +69,8 @@ class Writers:
         _, brief = await loop.manner(seat)
         matter = Matter(tuple(new), tuple(opened), brief)
         entry, fault = Entry(), ""
-        for _ in range(2):
-            answer = await self._ask(seat, "minutes", "", fault, matter.schema(), matter)
+        for attempt in range(2):
+            answer = await self._ask(seat, "minutes", "", fault, attempt, matter.schema(), matter)
             try:
                 entry, fault = (taking.read_brief if brief else taking.read)(answer, new, known), ""
                 break
@@ -86,8 +86,8 @@ class Writers:
     async def _score(self, seat: LoopSeat, after: int) -> None:
         told = 'Answer as JSON: {"score": a whole number from 0 to 10, "why": one sentence}.'
         fault, score, why = "", None, ""
-        for _ in range(2):
-            answer = await self._ask(seat, "score", told, fault, _SCORE)
+        for attempt in range(2):
+            answer = await self._ask(seat, "score", told, fault, attempt, _SCORE)
             score, why = _scored(answer)
             if score is not None:
                 break
@@ -99,10 +99,12 @@ class Writers:
 
     async def _digest(self, seat: LoopSeat, after: int) -> None:
         names = [other.name for other in self._loop.spec.seats]
+        _, brief = await self._loop.manner(seat)
+        words = seat.part.plain.words if brief and seat.part.plain else None
         text = fault = ""
         for attempt in range(2):
-            answer = await self._ask(seat, "aside", "", fault)
-            edited = Editor(seat.name, names, seat.part, mended=attempt == 1)(answer)
+            answer = await self._ask(seat, "aside", "", fault, attempt)
+            edited = Editor(seat.name, names, seat.part, mended=attempt == 1, words=words)(answer)
             text, fault = edited.text, edited.fault
             if not fault:
                 break
@@ -114,16 +116,23 @@ class Writers:
         purpose: str,
         told: str,
         fault: str,
+        attempt: int,
         schema: dict[str, Any] | None = None,
         matter: Matter | None = None,
     ) -> str:
         loop = self._loop
         memory, plain = await loop.manner(seat)
+        adapter, _ = loop.seating.adapter(seat)
+        schema = schema if adapter.honours.answer_schema else None
+        if plain and schema:  # its form is given: told of it, a small model speaks of nothing else
+            told = ""
         task = tasks.task(loop.spec, seat, loop.table.spoke, fault=fault, plain=plain)
+        begun = ""
+        if plain and not schema and not matter and adapter.honours.prefill:
+            begun = tasks.opening(loop.spec, seat, loop.table.spoke, self._turn + attempt)
         frame = Script(
             seat.name, tasks.system(loop.spec, plain), "\n\n".join(part for part in (task, told) if part), matter
         )
-        adapter, _ = loop.seating.adapter(seat)
         order = await loop.orders.write(
             loop.spec,
             seat,
@@ -131,9 +140,11 @@ class Writers:
             slot=loop.host.run.id,
             turn=self._turn,
             room=tasks.room(loop.spec),
-            schema=schema if adapter.honours.answer_schema else None,
+            schema=schema,
+            prefill=begun,
             wishes=tasks.wording(seat, plain).options,
             memory=memory,
+            again=attempt,
         )
         return await answers.answer(
             loop.host,

@@ -157,6 +157,30 @@ async def test_brief_minutes_pick_sentences_by_their_first_words(stage: Stage) -
     assert stage.read(lambda db: view.rebuild(db, call.request)) == list(request.messages)
 
 
+async def test_a_digest_is_begun_and_another_try_is_another_draw(stage: Stage) -> None:
+    plain = {"then": "Sum up.", "begins": ["They asked", "It was about"], "words": [4, 9]}
+    digest = seat(role=role("Reviewer", plain, place="aside", words=[80, 140]))
+    script = {"Reviewer": [" stones.", " whether stones float."]}
+    played = await play(stage, others=[digest], script=script, seed=3)
+    asked = [request for request in played.requests if request.seat == "Reviewer"]
+    assert [request.prefill for request in asked] == ["They asked", "It was about", "It was about"]
+    assert asked[0].options["seed"] != asked[1].options["seed"]
+    given = stage.read(lambda db: minutes.asides(db, stage.n(played.run)))
+    assert [aside.text for aside in given] == ["It was about stones.", "It was about whether stones float."]
+
+
+@pytest.mark.parametrize("plan", [None, "Answer in two steps."])
+async def test_a_plan_is_asked_for_in_plain_words_or_not_at_all(stage: Stage, plan: str | None) -> None:
+    plain = {"then": "Answer."} | ({"plan": plan} if plan else {})
+    sayer = role("Sayer", plain, plan="Two numbered steps, at length.", steps=2)
+    scripted.register("play", {"seats": {"Asker": ASKED, "Sayer": SAID}})
+    seats = [seat(role=role("Asker", None, question=True)), seat(role=sayer, format="plan")]
+    played = await stage.play({"kind": "loop", "question": "Why?", "seats": seats, "limits": {"turns": 2}})
+    heard = told(played.requests, "Sayer")
+    assert [text.endswith(f"Answer.\n\n{plan}" if plan else "Answer.") for text in heard] == [True] * len(heard)
+    assert len(heard) == (2 if plan else 1), "what is asked for is checked, and asked for once more"
+
+
 def test_sentences_that_begin_alike_are_told_apart_by_more_of_their_words() -> None:
     said = ["It is a very old stone.", "It is a very old river.", "It is a very old river. And wide.", "So."]
     assert beginnings(said) == {
