@@ -91,9 +91,15 @@ def _looked_up(endpoint: str, model: str, usage: Usage) -> float | None:
     package: Any = importlib.import_module("genai_prices")
     counted = package.Usage(input_tokens=usage.prompt, cache_read_tokens=usage.cached, output_tokens=usage.answer)
     try:
-        found = package.calc_price(counted, model, provider_api_url=registry.endpoint(endpoint).url)
+        found = package.calc_price(counted, model, provider_api_url=_url(endpoint))
     except LookupError:
         return None
     finally:
         _looked_up_once = True
     return float(found.total_price)
+
+
+@functools.cache
+def _url(endpoint: str) -> str | None:
+    """Where the endpoint is; read once, since every call of a run is priced."""
+    return registry.endpoint(endpoint).url

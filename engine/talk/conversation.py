@@ -77,6 +77,8 @@ class Conversation(ABC):
         self._step: asyncio.Task[None] | None = None
         self._cut_by = ""
         self._concluded = False
+        self._reached: set[int] = set()
+        """The limits that were told of."""
 
     # -- what a kind decides
 
@@ -366,7 +368,7 @@ class Conversation(ABC):
             )
 
     def _count_turns(self, db: sqlite3.Connection, change: int) -> None:
-        allowances.spend(db, allowances.numbers(db, self.host.run.n)["turns"], change)
+        allowances.use(db, self.host.run.n, "turns", change)
         self.table.load(db)
 
     def _spend_all_minutes(self, db: sqlite3.Connection) -> None:
@@ -374,7 +376,9 @@ class Conversation(ABC):
         allowances.use(db, self.host.run.n, "minutes", max(left or 0.0, 0.0))
 
     async def _limit(self, node: Allowance) -> Outcome:
-        await self._tell(Kind.LIMIT_REACHED, {"unit": node.unit, "cap": node.cap, "spent": round(node.spent, 6)})
+        if node.n not in self._reached:  # what comes beside the last turn meets the same limit
+            self._reached.add(node.n)
+            await self._tell(Kind.LIMIT_REACHED, {"unit": node.unit, "cap": node.cap, "spent": round(node.spent, 6)})
         return Outcome(Status.FINISHED, f"limit:{node.unit}", f"the limit of {_amount(node)} is reached")
 
     async def _after_fault(self, error: Exception) -> Outcome | None:

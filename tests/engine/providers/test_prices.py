@@ -19,9 +19,14 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     (tmp_path / "tertulia").mkdir()
-    prices.table.cache_clear()
+    _forget()
     yield tmp_path / "tertulia" / "prices.yml"
+    _forget()
+
+
+def _forget() -> None:
     prices.table.cache_clear()
+    prices._url.cache_clear()
 
 
 async def test_models_on_this_machine_cost_nothing() -> None:
@@ -43,6 +48,17 @@ async def test_known_models_come_from_the_bundled_table_with_cheaper_cached_toke
 async def test_the_same_model_behind_another_address_has_no_known_price(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     assert await prices.cost("openai", "gpt-4o-mini", MILLION) is None
+
+
+async def test_pricing_call_after_call_reads_no_file_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = await prices.cost("openai", "gpt-4o-mini", MILLION)
+
+    def opened(path: Path) -> bytes:
+        raise AssertionError(f"{path} is read")
+
+    monkeypatch.setattr(Path, "read_bytes", opened)
+    assert await prices.cost("openai", "gpt-4o-mini", MILLION) == first
+    assert first is not None
 
 
 async def test_the_users_prices_win_and_the_closest_entry_counts(own: Path) -> None:
