@@ -174,6 +174,11 @@ def _measured(data: dict[str, Any]) -> str:
     return f"turn {data['seq']}: {', '.join(parts)}"
 
 
+def _limit(data: dict[str, Any]) -> str:
+    left = "; what is left is too little for the next call" if data["spent"] < data["cap"] else ""
+    return f"limit reached: {data['unit']} {data['spent']:g} of {data['cap']:g}{left}"
+
+
 def _pairs(values: dict[str, Any]) -> str:
     return ", ".join(f"{one_line(str(key))}={one_line(str(value), 60)}" for key, value in values.items())
 
@@ -233,9 +238,11 @@ _NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
         f"{one_line(data['seat'])}: the provider read {data['counted']} of about {data['estimated']} tokens"
     ),
     "memory.limited": lambda data: one_line(data["why"]),
-    "limit.reached": lambda data: f"limit reached: {data['unit']} {data['spent']:g} of {data['cap']:g}",
+    "limit.reached": _limit,
     "repetition.found": lambda data: f"the talk repeats itself: {data['measure']} {data['value']}",
-    "measure.crossed": lambda data: f"a stop rule holds: {data['rule']} for {data['turns']} turns",
+    "measure.crossed": lambda data: (
+        f"a stop rule holds: {data['rule']} for {data['turns']} turn{'s' * (data['turns'] != 1)}"
+    ),
     "measure.tried": lambda data: (
         f"{data['measure']} is measured by {one_line(data['model'])}: it found {data['hits']} of {data['of']} planted"
         f" contradictions, and {data['wrong']} where there were none"

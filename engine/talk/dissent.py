@@ -193,8 +193,8 @@ class Dissent:
 
 
 def _failed(trial: Trial) -> str:
-    unusable = f", and {trial.unusable} of its answers were none" if trial.unusable else ""
+    unusable = f"; {trial.unusable} of its answers could not be used" if trial.unusable else ""
     return (
-        f"of {trial.count} planted contradictions it found {trial.contradictions}, of as many paraphrases it took"
-        f" {trial.paraphrases} for one{unusable}"
+        f"it found {trial.contradictions} of {trial.count} planted contradictions and let"
+        f" {trial.count - trial.paraphrases} of {trial.count} paraphrases pass{unusable}"
     )

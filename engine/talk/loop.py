@@ -162,7 +162,7 @@ class Loop(Conversation):
             if value is not None:
                 self._heeded = self.table.seq
                 told = {"measure": rule.measure, "value": round(value, 3), "rule": str(rule), "turns": rule.turns}
-                detail = f"{rule} for {rule.turns} turns"
+                detail = f"{rule} for {rule.turns} turn{'s' * (rule.turns != 1)}"
                 return Finding(Kind.MEASURE_CROSSED, told, rule.then, f"measure:{rule.measure}", detail)
         return None
 

@@ -71,11 +71,12 @@ async def test_one_that_fails_it_is_not_shown_and_the_record_says_why(stage: Sta
     played = await stage.play(loop({"trial": answers(wrong=True)}, **WATCHED))
     (tried,) = stage.events(played.run, "measure.tried")
     assert not tried.data["trusted"]
-    assert tried.data["why"] == (
-        "of 15 planted contradictions it found 15, of as many paraphrases it took 15 for one"
-    )  # fmt: skip
+    assert tried.data["why"] == "it found 15 of 15 planted contradictions and let 0 of 15 paraphrases pass"
     assert measured(stage, played.run) == [] and stage.calls(played.run, "measure") == []
     assert len(played.said) == 4, "the talk goes on without it"
+    played = await stage.play(loop({"trial": ["Hm."] * 30}, **WATCHED))
+    (tried,) = stage.events(played.run, "measure.tried")
+    assert tried.data["why"].endswith("let 0 of 15 paraphrases pass; 30 of its answers could not be used")
 
 
 async def test_without_a_model_named_for_it_nobody_is_asked(stage: Stage) -> None:

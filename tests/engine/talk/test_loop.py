@@ -305,6 +305,12 @@ async def test_a_rule_on_a_measure_ends_pauses_or_asks(stage: Stage) -> None:
             await live.until(lambda db: stage.row(run).status is Status.PAUSED or live.playing.done(), "a pause")
 
 
+async def test_a_limit_is_told_of_once_though_the_minutes_meet_it_too(stage: Stage) -> None:
+    played = await stage.play(loop(roles=["scriber"], limits={"turns": 9, "tokens": 900}))
+    assert played.outcome.reason == "limit:tokens" and not asides(stage, played.run, "Scriber")
+    assert [event.data["unit"] for event in stage.events(played.run, "limit.reached")] == ["tokens"]
+
+
 async def test_measures_are_the_same_whoever_takes_them_and_a_pasted_turn_shows(stage: Stage) -> None:
     played = await stage.play(loop({"Creator": [SAID[0], SAID[0]]}))
     repetition = dict(measured(stage, played.run)["repetition"])
