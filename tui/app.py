@@ -191,7 +191,7 @@ class TertuliaApp(App[int], Explains):
         self.screen.toggle_class("-zoom")
 
     def action_help(self) -> None:
-        dialogs.show_help(self, places.at(self.panes.here).name)
+        dialogs.show_help(self, getattr(self.screen, "NAME", places.at(self.panes.here).name))
 
     def action_choose_theme(self) -> None:
         dialogs.choose_theme(self)

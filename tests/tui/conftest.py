@@ -219,8 +219,8 @@ def hosts(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
                 pipe.close()
 
 
-async def until(pilot: Pilot[Any], condition: Callable[[], object], seconds: float = 10) -> None:
-    """Let the app run until `condition()` holds."""
+async def until(pilot: Pilot[Any], condition: Callable[[], object], seconds: float = 30) -> None:
+    """Let the app run until `condition()` holds; the deadline is for machines that do much else."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -261,7 +261,7 @@ async def test_what_is_typed_after_the_key_to_speak_is_text_and_no_command(
     monkeypatch.setattr(Controls, "ask", lambda self, *command: asked.append(command))
     app = _app(book, run=book.run("Talk"))
     async with app.run_test(size=(120, 30)) as pilot:
-        await until(pilot, lambda: "type to join in" in screen_text(app))
+        await until(pilot, lambda: "to join in" in screen_text(app))
         await pilot.pause()
         for letter in "i text be":
             app.post_message(events.Key("space" if letter == " " else letter, letter))

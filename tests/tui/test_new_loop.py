@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from engine.record import runs, turns
+from engine.record.runs import Status
 from engine.runs import catalog
 from engine.runs.control import Control
 from tests.tui.conftest import Book, screen_text, until
@@ -139,3 +142,40 @@ async def test_the_help_of_the_talk_pane_defines_its_measures(book: Book) -> Non
         await until(pilot, lambda: isinstance(app.screen, Help))
         await pilot.press(*["j"] * 80)
         await until(pilot, lambda: "three-word groups" in screen_text(app))
+
+
+def _fork(db: Any, run_id: str) -> None:
+    run = runs.find(db, run_id)
+    turn = turns.get(db, run.n, 2)
+    assert turn
+    runs.create(db, "loop", run.title, {"kind": "loop", "seats": []}, fork=(run, turn.n, turn.message))
+
+
+async def test_what_lies_over_a_pane_has_a_help_of_its_own(book: Book) -> None:
+    loop = book.run("A loop", said=4, kind="loop", seats=("Questioner", "Creator"))
+    app = app_of(book)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: app.shelf.loaded)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.panes.here == 2)
+        book.do(lambda db: _fork(db, loop))
+        for key, place in (("c", "Comparison"), ("enter", "Details")):
+            await pilot.press(key)
+            await until(pilot, lambda: len(app.screen_stack) == 2)
+            await pilot.press("question_mark")
+            await until(pilot, lambda: isinstance(app.screen, Help))
+            assert f"Keys in {place}" in screen_text(app)
+            await pilot.press("escape", "escape")
+            await until(pilot, lambda: len(app.screen_stack) == 1)
+
+
+async def test_before_the_first_word_one_is_told_what_comes(book: Book, hosts: Callable[..., Any]) -> None:
+    hosts(book.path, book.run("A loop", Status.RUNNING, said=0, kind="loop", seats=("Questioner", "Creator")))
+    app = app_of(book)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: app.shelf.loaded)
+        await pilot.press("enter")
+        await until(pilot, lambda: "The first words are on their way." in screen_text(app))
+        assert "> i to join in" in screen_text(app)
+        await pilot.press("i")
+        await until(pilot, lambda: "> type to join in" in screen_text(app))

@@ -141,9 +141,9 @@ def test_keys_are_typed_and_words_are_seen_and_q_says_what_goes_on(
     terminal.type("\x1b")
     terminal.see("Keys in Runs", gone=True)
     terminal.type("\r")
-    terminal.see("type to join in")
+    terminal.see("to join in")
     terminal.type("\x1b")
-    terminal.see("type to join in", gone=True)
+    terminal.see("to join in", gone=True)
     terminal.type("q")
     assert terminal.ended() == 0
     assert "1 run goes on; `tertulia` brings you back" in terminal.text
@@ -206,7 +206,7 @@ def test_the_key_to_speak_and_what_is_said_may_come_in_one_burst(
     terminal = terminals("--db", str(record))
     terminal.see("A talk that goes on")
     terminal.type("\r")
-    terminal.see("type to join in")
+    terminal.see("to join in")
     terminal.type("iask him about it\rand if so, why\r")
     assert _said(terminal, record, 2) == ["ask him about it", "and if so, why"]
 
@@ -217,7 +217,7 @@ def test_what_is_typed_in_one_burst_is_said_whole_and_in_order(
     terminal = terminals("--db", str(record))
     terminal.see("A talk that goes on")
     terminal.type("\r")
-    terminal.see("type to join in")
+    terminal.see("to join in")
     terminal.type("i")
     terminal.see("esc leave")
     terminal.type("ask him about it\rand then about the horses\rwhat I still")

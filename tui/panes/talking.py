@@ -31,7 +31,9 @@ from tui.widgets.transcript import Transcript
 
 _PROBE = 1.0
 """Seconds between looks at the run's lock: a crash has no event."""
-_HINT = "type to join in; enter sends, ctrl+j new line"
+_HINT = ("i to join in", "type to join in; enter sends, ctrl+j new line")
+_TURN = ("your turn: i, then your words", "your turn: enter says it")
+"""What the empty composer says while the keys go elsewhere, and while it has them."""
 
 
 class TalkingPane(Afterwards):
@@ -172,6 +174,7 @@ class TalkingPane(Afterwards):
             return
         title = talk_lines.replayed if self.replay else duel_lines.title
         self._title.say(*title(view, palette), palette.said)
+        self.transcript.empty = duel_lines.nothing(view)
         if self._seats.display:
             self._seats.say(*self.who(view, palette), palette.said, self.inset)
         words = self.transcript.searching
@@ -253,14 +256,20 @@ class TalkingPane(Afterwards):
     def use_composer(self, mode: Mode | None) -> None:
         self._mode = mode
         question = self.card.question
-        prompt, hint = "> ", _HINT
+        typed = self.composer.has_focus
+        prompt, hint = "> ", _HINT[typed]
         if mode:
             prompt, hint = f"{visible(mode.prompt)} > ", "enter keeps it, esc leaves it as it was"
         elif question and question.typed:
             seat = (question.subject or "").removeprefix("seat/")
-            prompt, hint = f"{visible(seat)} > " if seat else "> ", "your turn: enter says it"
+            prompt, hint = f"{visible(seat)} > " if seat else "> ", _TURN[typed]
         self.query_one("#prompt", Static).update(prompt)
         self.composer.placeholder = hint
+
+    @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
+    def _hint(self) -> None:
+        self.use_composer(self._mode)
 
     @on(Composer.Sent)
     def _sent(self, message: Composer.Sent) -> None:

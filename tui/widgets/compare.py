@@ -55,6 +55,7 @@ class Branch:
 class Compare(Explains, ModalScreen[tuple[str, int] | None]):
     """Dismisses with (run, turn) to open, or None."""
 
+    NAME: ClassVar[str] = "Comparison"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right_square_bracket", "differ(1)", "next difference", id="compare.next"),
         Binding("left_square_bracket", "differ(-1)", "difference before", id="compare.previous"),
@@ -68,6 +69,7 @@ class Compare(Explains, ModalScreen[tuple[str, int] | None]):
         Binding("ctrl+u,pageup", "rows(-12)", "Page up", show=False, id="compare.page_up"),
         Binding("g,home", "edge(0)", "First", show=False, id="compare.first"),
         Binding("G,end", "edge(-1)", "Last", show=False, id="compare.last"),
+        Binding("question_mark", "app.help", "help", show=False, id="app.help", tooltip="All keys of this place"),
     ]
     DEFAULT_CSS = """
     Compare { background: $background; align: left top; }
@@ -90,7 +92,7 @@ class Compare(Explains, ModalScreen[tuple[str, int] | None]):
             yield Ruling()
             yield Columns()
             yield Static(
-                "[ ] difference   o equal turns   m minutes   enter open the right one   esc back",
+                "[ ] difference  o equal turns  m minutes  enter open the right  esc back  ? help",
                 classes="compare--keys",
                 markup=False,
             )

@@ -92,6 +92,7 @@ class Pages(Widget, can_focus=True):
 class MessageDetail(ModalScreen[None]):
     """A message over the whole screen. `j` `k` scroll, esc goes back, `y` copies it."""
 
+    NAME: ClassVar[str] = "Details"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "dismiss", "back", id="detail.back"),
         Binding("y", "copy", "copy", id="detail.copy"),
@@ -101,6 +102,7 @@ class MessageDetail(ModalScreen[None]):
         Binding("ctrl+u,pageup", "rows(-12)", "Page up", show=False, id="detail.page_up"),
         Binding("g,home", "top", "First", show=False, id="detail.first"),
         Binding("G,end", "bottom", "Last", show=False, id="detail.last"),
+        Binding("question_mark", "app.help", "help", show=False, id="app.help", tooltip="All keys of this place"),
     ]
     DEFAULT_CSS = """
     MessageDetail { align: center middle; }
@@ -123,7 +125,7 @@ class MessageDetail(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Pages(list(_sections(self._entry, self._calls)))
-            yield Static("j k scroll   y copy   esc back", classes="detail--keys", markup=False)
+            yield Static("j k scroll   y copy   esc back   ? help", classes="detail--keys", markup=False)
 
     def on_mount(self) -> None:
         self.query_one(Pages).focus()

@@ -35,6 +35,18 @@ def seats(view: Conversation, palette: Palette) -> tuple[list[Part], list[Part]]
     return [(" ", palette.said), *found[0]], [*found[1], ("  ", palette.said)]
 
 
+def nothing(view: Conversation) -> str:
+    """What stands where the first words will be: what the talk is about, and what it waits for."""
+    about = str(view.spec.get("question") or view.spec.get("opening") or "").strip()
+    if view.asks:
+        state = "Nothing was said yet. It waits for the answer below."
+    elif view.run.active:
+        state = "The first words are on their way."
+    else:
+        state = "Nothing was said."
+    return f"{about}\n\n{state}" if about else state
+
+
 def whole(reader: Reader, run: Run) -> str:
     """Every turn and note that counts, each with its name, as text that is safe to paste."""
     said = [turn for turn in reader.turns(run) if turn.state is State.FINISHED]

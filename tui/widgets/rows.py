@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Protocol
 
 from rich.segment import Segment
@@ -25,7 +26,9 @@ from tui.widgets.blocks import Block
 from tui.widgets.look import Look
 from tui.widgets.status import spinner
 from tui.widgets.viewport import Place, Viewport
+from tui.widgets.wrapping import wrap
 
+_INSET = 4
 _KEPT = 400
 """Messages whose rows are kept; others are laid out again when they come into view."""
 
@@ -60,6 +63,8 @@ class Rows(Widget, can_focus=True):
         self.view: Talk | None = None
         self.cited: frozenset[int] = frozenset()
         """The numbers that in brackets mean a source."""
+        self.empty = ""
+        """What is said while there is nothing to show."""
         self._sides = sides
         self.search: Search | None = None
         self.chosen: int | None = None
@@ -198,7 +203,7 @@ class Rows(Widget, can_focus=True):
         if entries and (self._port.follow or (self._places and self._places[-1][0] == len(entries) - 1)):
             self._seen = self._newest()
         blank = Strip.blank(look.width, look.palette.said)
-        strips = []
+        strips = [] if entries else [*self._nothing(look)]
         for index, row in self._places:
             row -= self._gap(index)
             here = entries[index].order == self.chosen
@@ -206,6 +211,13 @@ class Rows(Widget, can_focus=True):
         if self.below and strips:
             strips[-1] = self._more_below(strips[-1], look)
         self._repaint(strips)
+
+    def _nothing(self, look: Look) -> Iterator[Strip]:
+        for line in visible(self.empty).splitlines():
+            yield from (
+                Strip([Segment(" " * _INSET + line[start:end], look.palette.about)]).adjust_cell_length(look.width)
+                for start, end in wrap(line, max(look.width - 2 * _INSET, 8))
+            )
 
     def _newest(self) -> int:
         entries = self.view.entries if self.view else []

@@ -23,6 +23,7 @@ from tui.widgets.detail import Pages
 class Sources(ModalScreen[int | None]):
     """Lists (turn, source); dismisses with the turn to go to, or None."""
 
+    NAME: ClassVar[str] = "Sources"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss", "back", id="sources.back"),
         Binding("enter", "turn", "its turn", id="sources.turn", tooltip="Go to the turn that was given it"),
@@ -31,6 +32,7 @@ class Sources(ModalScreen[int | None]):
         Binding("k,up", "move(-1)", "Up", show=False, id="sources.up", priority=True),
         Binding("ctrl+d,pagedown,space", "rows(8)", "Page down", show=False, id="sources.page_down", priority=True),
         Binding("ctrl+u,pageup", "rows(-8)", "Page up", show=False, id="sources.page_up", priority=True),
+        Binding("question_mark", "app.help", "help", show=False, id="app.help", tooltip="All keys of this place"),
     ]
     DEFAULT_CSS = """
     Sources { align: center middle; }
@@ -56,7 +58,8 @@ class Sources(ModalScreen[int | None]):
             yield Static(self._title, classes="sources--title", markup=False)
             yield OptionList(*(Option(_line(seq, source)) for seq, source in self._found), compact=True, markup=False)
             yield Pages(_sections(*self._found[self._at]))
-            yield Static("j k choose   space scroll   enter its turn   y copy   esc back", classes="sources--keys")
+            keys = "j k choose   space scroll   enter its turn   y copy   esc back   ? help"
+            yield Static(keys, classes="sources--keys")
 
     def on_mount(self) -> None:
         listing = self.query_one(OptionList)
