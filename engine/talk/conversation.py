@@ -150,8 +150,11 @@ class Conversation(ABC):
             await asyncio.wait({step})
 
     def skip_next(self, db: sqlite3.Connection) -> None:
-        """The next seat says nothing in its turn."""
+        """The next seat says nothing in its turn. Raises Refused where no turn comes next."""
         self.table.load(db)
+        full = allowances.tightest(db, self.host.run.n)["turns"]
+        if full.left is not None and full.left <= _NOTHING:
+            raise Refused(f"the limit of {_amount(full)} is reached: nobody is left to skip")
         self.fault = ""
         seat = self.next_seat()
         row = turns.open_turn(db, self.host.run.n, self.table.seq + 1, seat.name, seat.persona, seat.model)

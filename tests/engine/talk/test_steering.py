@@ -211,6 +211,20 @@ async def test_a_skipped_turn_says_nothing(stage: Stage) -> None:
     assert not any(text == skipped.text for _, text in stage.chain(run))
 
 
+async def test_a_skip_after_the_last_turn_that_the_limit_allows_is_refused(stage: Stage) -> None:
+    run = stage.create(stage.pipeline(SLOW), ["limits.turns=1"])
+    async with stage.host(run) as live:
+        await live.shown(1, 8)
+        assert await live.tell("pause") == ("taken", None)
+        _hurry()
+        await live.until(lambda db: stage.row(run).turns == 1 and not live.duel.speaking, "the last turn")
+        assert await live.tell("skip") == ("refused", "the limit of 1 turn is reached: nobody is left to skip")
+        assert await live.tell("resume") == ("taken", None)
+        assert (await live.ended()).reason == "limit:turns"
+    assert stage.turns(run, State.SKIPPED) == []
+    _consistent(stage, run)
+
+
 async def test_a_retry_in_the_middle_draws_another_seed(stage: Stage) -> None:
     run = stage.create(stage.pipeline(SLOW, seed=5), ["limits.turns=2"])
     async with stage.host(run) as live:
