@@ -82,7 +82,8 @@ def main() -> None:
     """One order a line on stdin, one answer a line on stdout."""
     import engine.providers.scripted
     import engine.runs.process
-    import engine.talk.duel  # noqa: F401
+    import engine.talk.duel
+    import engine.talk.loop  # noqa: F401
 
     for line in sys.stdin:
         order = json.loads(line)

@@ -10,6 +10,7 @@ from engine.cli.narration import narrate
 from engine.cli.prompt import in_time
 from engine.cli.session import Session, current
 from engine.cli.style import paint
+from engine.record import lineage
 from engine.record.asks import Ask
 from engine.record.export.json_lines import line
 from engine.record.visible import one_line
@@ -20,7 +21,7 @@ from engine.record.visible import one_line
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @current
 def asks(session: Session, run: str | None, as_json: bool) -> None:
-    """List the open asks of RUN, or of all runs, oldest first.
+    """List the open asks of RUN (of a series, those of its runs), or of all runs, oldest first.
 
     \b
     Example:  tertulia asks
@@ -29,7 +30,8 @@ def asks(session: Session, run: str | None, as_json: bool) -> None:
     found: list[Ask] = []
     if reader:
         try:
-            found = reader.asks(reader.find(run) if run else None)
+            only = reader.find(run) if run else None
+            found = [*reader.asks(only), *(lineage.open_asks(reader.db, only.n) if only else [])]
         finally:
             reader.close()
     for ask in found:

@@ -13,9 +13,10 @@ import click
 from engine.cli.narration import narrate, shows_progress
 from engine.cli.session import Session, current, run_argument
 from engine.cli.style import STATUS, paint, table
-from engine.record import lineage
+from engine.record import citations, lineage
 from engine.record.runs import Run
 from engine.record.visible import one_line, visible
+from engine.settings.errors import UsageError
 
 if TYPE_CHECKING:
     from engine.record.lineage import Child
@@ -62,15 +63,16 @@ def runs(session: Session, text: str, limit: int, as_json: bool) -> None:
 
 @click.command()
 @run_argument
+@click.option("--source", "number", type=int, metavar="N", help="Open what [N] in a turn means, as it was given.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with everything.")
 @current
-def show(session: Session, run: str, as_json: bool) -> None:
+def show(session: Session, run: str, number: int | None, as_json: bool) -> None:
     """Show how RUN stands and all that was said in it.
 
     \b
     Example:  tertulia show last --json | jq -r '.turns[].text'
     """
-    from engine.cli import series
+    from engine.cli import series, sources
     from engine.record.export.source import read
 
     reader = session.reader()
@@ -80,18 +82,26 @@ def show(session: Session, run: str, as_json: bool) -> None:
         asked = [*reader.asks(found), *lineage.open_asks(reader.db, found.n)]
         tree = list(series.lines(reader.db, found, session.database)) if found.kind == "series" else []
         members = lineage.children(reader.db, found.n, session.database)
+        tale = series.objects(reader.db, found)
+        given = citations.of_run(reader.db, found.n)
         found = _with_children(reader, found)
         source = dataclasses.replace(source, run=found)
     finally:
         reader.close()
+    if number is not None:
+        if as_json:
+            raise UsageError("--json has all sources with their texts; --source does not go with it")
+        print(sources.opened(number, given))
+        return
     if as_json:
         from engine.record.export.json_lines import line, turn_object
 
         turns = [turn_object(turn) for turn in source.turns]
         open_asks = [dataclasses.asdict(ask) for ask in asked]
         whole = {**run_object(found), "spec": source.spec, "turns": turns, "asks": open_asks}
+        whole["sources"] = sources.public(given)
         if found.kind == "series":
-            whole["children"] = [child_object(child) for child in members]
+            whole |= {"children": [child_object(child) for child in members], **tale}
         print(line(whole))
         return
     from engine.cli.plain import Plain
@@ -115,6 +125,8 @@ def show(session: Session, run: str, as_json: bool) -> None:
             print(paint(f"[turn {turn.seq}, {one_line(turn.seat)}: {facts.STATES[turn.state]}]", dim=True))
         if turn.text.strip():
             plain.say(turn.seat, turn.text, note=turn.role == "note")
+            for cited in sources.named(turn.text, given):
+                print(paint(f"  {cited}", dim=True))
     for ask in asked:
         told = in_time(ask.fallback, ask.deadline)
         then = f"; {told}" if told else ""

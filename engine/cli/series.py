@@ -32,8 +32,10 @@ def trial(data: Mapping[str, Any]) -> str:
     who = f"judge {one_line(str(data['model']))}"
     if data.get("why"):
         return f"{who} could not be tried: {one_line(str(data['why']))}"
-    shown = f"the real text {interval(data)} over the same with its sentences shuffled, p {data['p']:.2g}"
-    return f"{who} {'is trusted' if data['trusted'] else 'is not trusted'}: {shown}"
+    asked = data["wins"] + data["ties"] + data["losses"]
+    rest = "" if asked == data["pairs"] else f"; the other {data['pairs'] - asked} pairs could not have changed that"
+    shown = f"text against the same with its sentences shuffled: the real one was {interval(data)}, p {data['p']:.2g}"
+    return f"{who} {'is trusted' if data['trusted'] else 'is not trusted'} ({shown}{rest})"
 
 
 def selection(data: Mapping[str, Any]) -> str:
@@ -88,6 +90,20 @@ NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
     ),
     "baseline.compared": comparison,
 }
+
+
+def objects(db: sqlite3.Connection, run: Run) -> dict[str, Any]:
+    """What `show --json` says of a series beside its runs: how each thing was told last, null where it was not."""
+    last = {
+        "judge": Kind.JUDGE_TRIED,
+        "lineage": Kind.LINEAGE_ENDED,
+        "comparison": Kind.BASELINE_COMPARED,
+    }
+    found: dict[str, Any] = {name: next(reversed(lineage.told(db, run.n, kind)), None) for name, kind in last.items()}
+    ranked = {data["generation"]: data for data in lineage.told(db, run.n, Kind.CANDIDATES_RANKED)}
+    kept = lineage.principles(db, run.n)
+    generations = [{**ranked[number], "principles": kept.get(number, [])} for number in sorted(ranked)]
+    return {"generations": generations, **found}
 
 
 def lines(db: sqlite3.Connection, run: Run, database: Path) -> Iterator[str]:

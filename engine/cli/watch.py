@@ -16,6 +16,7 @@ from engine.cli.feed import Feed
 from engine.cli.narration import narrate, warn
 from engine.cli.plain import Plain
 from engine.cli.session import Session
+from engine.record import lineage
 from engine.record.asks import Ask
 from engine.record.errors import RecordError
 from engine.record.events import Event
@@ -130,7 +131,8 @@ class Watch:
             warn(str(error))
 
     def _ask(self, line: str | None) -> int | None:
-        waiting = self._feed.reader.asks(self._feed.run) if self._feed.run.active else []
+        run, reader = self._feed.run, self._feed.reader
+        waiting = [*reader.asks(run), *lineage.open_asks(reader.db, run.n)] if run.active else []
         if self._asked is not None and all(ask.n != self._asked.n for ask in waiting):
             print(file=sys.stderr)
             narrate(f"ask {self._asked.n} is settled elsewhere")

@@ -76,7 +76,7 @@ class Control:
         if found.status is Status.FINISHED and not sets:
             raise UsageError(
                 f"run {found.id} has finished ({found.reason}); raise what ended it, for example"
-                f" `tertulia resume {found.id} --set limits.turns={max(found.turns * 2, 2)}`"
+                f" `tertulia resume {found.id} --set {self._raised(found)}`"
             )
         spec = self._changed(found, sets)
         asyncio.run(kinds.load(found.kind).check(spec))
@@ -182,6 +182,16 @@ class Control:
         for each in doomed:
             for path in (presence.lock_file(self.database, each.id), log.log_file(self.database, each.id)):
                 path.unlink(missing_ok=True)
+
+    def _raised(self, run: Run) -> str:
+        """What would let a finished run go on."""
+        if run.kind != "series":
+            return f"limits.turns={max(run.turns * 2, 2)}"
+        spec = self._changed(run, ())
+        if (run.reason or "").startswith("limit:"):
+            unit = (run.reason or "").removeprefix("limit:")
+            return f"limits.{unit}={spec['limits'][unit] * 2:g}"
+        return f"repeat={spec['repeat'] * 2}" if spec["runs"] else f"generations={spec['generations'] * 2}"
 
     def _tell(self, run: str, verb: str, args: dict[str, Any] | None = None) -> None:
         found = self._find(run)

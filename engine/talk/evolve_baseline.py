@@ -79,6 +79,8 @@ class Baseline:
     async def _compare(self, generation: int, evolved: list[Candidate], plain: list[Candidate]) -> dict[str, Any]:
         """The tally of the lineage against the baseline. Raises Unjudged, Stopped."""
         assert self._spec.question
+        if self._judging.distrust:
+            raise Unjudged(self._judging.distrust)
         pairs = [
             Pair(self._spec.question, one.n, one.text, other.n, other.text)
             for one, other in zip(evolved[:PAIRS], plain[:PAIRS], strict=False)

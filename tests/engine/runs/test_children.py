@@ -58,6 +58,13 @@ def find(database: Path, run: str) -> Run:
         return runs.find(db, run, database)
 
 
+def kill(database: Path, run: str) -> None:
+    """End the run's host without a word."""
+    pid = find(database, run).pid
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+
+
 def open_asks(database: Path, run: str) -> list[Ask]:
     with closing(open_reader(database)) as db:
         return lineage.open_asks(db, runs.find(db, run).n)
@@ -113,13 +120,11 @@ def test_what_its_host_left_alone_goes_on_and_a_dead_child_is_resumed(
     watcher = watch(run)
     child = watcher.until("child.queued").data["child"]
     watch(child).until("turn.finished", seq=1)
-    assert (pid := find(database, run).pid)
-    os.kill(pid, signal.SIGKILL)
+    kill(database, run)
     watch(child).until("turn.finished", seq=2)
     assert find(database, run).status is Status.CRASHED
     control.resume(run)
-    assert (pid := find(database, child).pid)
-    os.kill(pid, signal.SIGKILL)
+    kill(database, child)
     assert watcher.until_over().reason == "runs"
     first, second = children(database, run)
     assert (first.run.id, first.run.turns, second.run.turns) == (child, 4, 1)
