@@ -40,9 +40,12 @@ def trial(data: Mapping[str, Any]) -> str:
 
 def selection(data: Mapping[str, Any]) -> str:
     """How a generation was selected, and what was taken."""
-    taken = next(item for item in data["ranking"] if item["rank"] == 1)
-    how = f"selected by the judge: {interval(taken)}" if data["how"] == "judge" else "selected by form, not by quality"
+    first = [item for item in data["ranking"] if item["rank"] == 1]
+    how = (
+        f"selected by the judge: {interval(first[0])}" if data["how"] == "judge" else "selected by form, not by quality"
+    )
     why = f" ({one_line(str(data['why']))})" if data.get("why") else ""
+    why += f"; {len(first)} are equal, the first is taken" if len(first) > 1 else ""
     return (
         f"generation {data['generation']}: of {len(data['ranking'])} answers turn {data['selected']['seq']} of run"
         f" {data['selected']['child']} is {how}{why}"

@@ -117,7 +117,7 @@ async def test_the_judge_is_checked_before_anything_is_spent(home: Path) -> None
         await series.check(judged(options={"temprature": 1}))
     with pytest.raises(UsageError, match="seat Judge: no script"):
         await series.check(judged(model="scripted/nobody"))
-    (home / "trial.yml").write_text("answers: [{question: "Why?", answer: Because.}]\n")
+    (home / "trial.yml").write_text('answers: [{question: "Why?", answer: Because.}]\n')
     with pytest.raises(UsageError, match=r"trial\.yml: answers: List should have at least 20 items"):
         await series.check(judged())
 
