@@ -32,6 +32,7 @@ FORMATS: dict[str, Format] = {
     "md": Format("markdown", "md", "Markdown, to read and to paste"),
     "html": Format("page", "html", "one self-contained page, to read and to send"),
     "txt": Format("plain_text", "txt", "plain text, one per seat", per_seat=True),
+    "flow": Format("flow", "txt", "one line a turn: its number, its model, what was said"),
     "jsonl": Format("json_lines", "jsonl", "everything known of each turn, one JSON object a line"),
     "chatml": Format("chatml", "jsonl", "for fine-tuning: role and content, one conversation per seat and line"),
     "sharegpt": Format("sharegpt", "jsonl", "for fine-tuning: from and value, one conversation per seat and line"),

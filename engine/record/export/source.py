@@ -141,13 +141,16 @@ def _frames(db: sqlite3.Connection, run: Run) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for segment, bound in runs.lineage(db, run.n):
         rows = db.execute(
-            "SELECT seat, json_extract(request, '$.frame') FROM call WHERE n IN (SELECT max(n) FROM call"
+            "SELECT seat, json_extract(request, '$.frame'), json_extract(request, '$.system') FROM call"
+            " WHERE n IN (SELECT max(n) FROM call"
             " WHERE run = ?1 AND (?2 IS NULL OR turn <= ?2) AND seat IS NOT NULL AND purpose = 'turn' GROUP BY seat)",
             (segment, bound),
         )
-        for seat, frame in rows:
+        for seat, frame, system in rows:
             if seat not in found and isinstance(frame, int):
                 found[seat] = json.loads(content.body(db, frame))
+            elif seat not in found and isinstance(system, int):
+                found[seat] = {"system": content.body(db, system)}
     return found
 
 
@@ -155,14 +158,14 @@ def _tasks(db: sqlite3.Connection, run: Run) -> dict[int, str]:
     found: dict[int, str] = {}
     for segment, bound in runs.lineage(db, run.n):
         rows = db.execute(
-            "SELECT call.turn, json_extract(content.body, '$.task') FROM call"
-            " JOIN content ON content.n = json_extract(call.request, '$.frame')"
+            "SELECT call.turn, content.body FROM call"
+            " JOIN content ON content.n = json_extract(call.request, '$.task')"
             " WHERE call.run = ?1 AND call.purpose = 'turn' AND call.turn IS NOT NULL"
             " AND (?2 IS NULL OR call.turn <= ?2)"
             " ORDER BY call.n",
             (segment, bound),
         )
-        found |= {turn: task for turn, task in rows if isinstance(task, str)}
+        found |= dict(rows)
     return found
 
 

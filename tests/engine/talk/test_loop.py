@@ -12,6 +12,7 @@ import pytest
 from engine.providers import scripted
 from engine.providers.protocol import Request
 from engine.record import metrics, minutes
+from engine.record.export import export
 from engine.record.minutes import Aside, Item
 from engine.record.runs import Status
 from engine.record.turns import State
@@ -357,6 +358,19 @@ async def test_past_requests_can_be_rebuilt_to_the_letter(stage: Stage) -> None:
     rebuilt = [stage.read(lambda db, call=call: view.rebuild(db, call.request)) for call in calls]
     sent = [list(request.messages) for request in played.requests]
     assert all(messages in sent for messages in rebuilt)
+
+
+async def test_what_is_exported_for_training_holds_what_the_seats_were_told(stage: Stage) -> None:
+    played = await stage.play(loop(roles=["mediator"], mediator={"every": 2}))
+    text = stage.read(lambda db: export(db, stage.row(played.run), "chatml", "Creator"))
+    system, *talk = json.loads(text)["messages"]
+    sent = [request.messages for request in played.requests if request.seat == "Creator"]
+    assert system == {"role": "system", "content": sent[0][0].content}
+    assert talk[0]["content"].startswith(f"Questioner: {ASKED[0]}")
+    for asked, messages in zip(talk[::2], sent, strict=False):
+        task = messages[1].content[messages[1].content.index("You are Creator now.") :]
+        assert asked["content"].endswith(task)
+    assert talk[1] == {"role": "assistant", "content": SAID[0]}
 
 
 @pytest.mark.parametrize(("window", "characters"), [(2000, 70), (8192, 350)])
