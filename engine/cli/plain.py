@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from engine.cli import narration, series
+from engine.cli import beside, narration, series
 from engine.cli.narration import Level, is_noted, is_told, narrate
 from engine.cli.prompt import in_time
 from engine.cli.style import paint, seat_colour
@@ -237,22 +237,9 @@ _NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
     "context.truncated": lambda data: (
         f"{one_line(data['seat'])}: the provider read {data['counted']} of about {data['estimated']} tokens"
     ),
-    "memory.limited": lambda data: one_line(data["why"]),
     "limit.reached": _limit,
     "repetition.found": lambda data: f"the talk repeats itself: {data['measure']} {data['value']}",
-    "measure.crossed": lambda data: (
-        f"a stop rule holds: {data['rule']} for {data['turns']} turn{'s' * (data['turns'] != 1)}"
-    ),
-    "measure.tried": lambda data: (
-        f"{data['measure']} is measured by {one_line(data['model'])}: it found {data['hits']} of {data['of']} planted"
-        f" contradictions, and {data['wrong']} where there were none"
-        if data["trusted"]
-        else f"{data['measure']} is not measured: {one_line(data['model'])}: {one_line(data['why'])}"
-    ),
-    "denial.found": lambda data: (
-        f"{one_line(data['seat'])} denies turn {data['against']}: {one_line(data['now'], 60)!r} against"
-        f" {one_line(data['earlier'], 60)!r}"
-    ),
+    **beside.NARRATED,
     **series.NARRATED,
 }
 _WARNINGS = frozenset(
@@ -275,5 +262,6 @@ _DETAILS: dict[str, Callable[[dict[str, Any]], str]] = {
         f"turn {data['seq']}: {data['done']:,} of {data['total']:,} tokens of the prompt are read"
     ),
     "limit.settled": lambda data: f"{data['amount']:g} {data['unit']} of a dead host are counted as spent",
+    **beside.DETAILS,
 }
 """What is told under --verbose alone."""

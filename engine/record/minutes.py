@@ -52,6 +52,11 @@ class Item:
     def open(self) -> bool:
         return self.kind in CLOSABLE and self.closed is None
 
+    @property
+    def verbatim(self) -> bool:
+        """Whether the item says no more than its quote, as small models put it."""
+        return " ".join(self.text.split()).casefold() == " ".join(self.quote.split()).casefold()
+
 
 @dataclass(frozen=True, slots=True)
 class Raised:

@@ -74,8 +74,9 @@ def annex(beside: Beside) -> list[str]:
 
 
 def item_line(item: Item) -> str:
-    """An item as an entry of a list: its text, the words and the turn it rests on, and how it ended."""
-    told = f"- {escaped(item.text)}: “{escaped(item.quote)}” ({escaped(item.seat)}, turn {item.seq})"
+    """An item as an entry of a list: its text, unless its quote says it, the turn it rests on, and how it ended."""
+    text = "" if item.verbatim else f"{escaped(item.text)}: "
+    told = f"- {text}“{escaped(item.quote)}” ({escaped(item.seat)}, turn {item.seq})"
     if item.closed is not None:
         return f"{told}; closed in turn {item.closed}: “{escaped(item.closing)}”"
     return f"{told}; open" if item.open else told

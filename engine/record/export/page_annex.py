@@ -32,7 +32,8 @@ def render(beside: Beside) -> str:
 
 def entry(item: Item) -> str:
     """An item of the minutes with its quote, its turn and how it ended."""
-    told = f'{shown(item.text)} <q dir="auto">{shown(item.quote)}</q> {_to(item.seq, item.seat)}'
+    text = "" if item.verbatim else f"{shown(item.text)} "
+    told = f'{text}<q dir="auto">{shown(item.quote)}</q> {_to(item.seq, item.seat)}'
     if item.closed is not None:
         closed = f'closed <q dir="auto">{shown(item.closing)}</q> {_to(item.closed)}'
         told = f'{told} <span class="state">{closed}</span>'

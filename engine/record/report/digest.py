@@ -103,7 +103,8 @@ def _next(source: Source) -> list[Entry]:
 
 def _entry(source: Source, item: Item) -> Entry:
     closing = _quote(source, item.closed, item.closing) if item.closed is not None else None
-    return Entry(item.text, _quote(source, item.seq, item.quote), closing)
+    quote = _quote(source, item.seq, item.quote)
+    return Entry("" if quote and item.verbatim else item.text, quote, closing)
 
 
 def _quote(source: Source, seq: int, words: str) -> Quote | None:

@@ -90,8 +90,8 @@ def _digest(digest: Digest) -> str:
 
 
 def _entry(entry: Entry) -> str:
-    told = f"- {escaped(one_line(entry.text, LINE))}"
-    told += f": {_quote(entry.quote)}" if entry.quote else ""
+    parts = [escaped(one_line(entry.text, LINE))] if entry.text else []
+    told = "- " + ": ".join(parts + ([_quote(entry.quote)] if entry.quote else []))
     return f"{told}; settled by {_quote(entry.closing)}" if entry.closing else told
 
 

@@ -103,7 +103,7 @@ def _digest(digest: Digest) -> str:
 
 
 def _entry(entry: Entry) -> str:
-    told = _cut(entry.text) + (f" {_quote(entry.quote)}" if entry.quote else "")
+    told = " ".join(filter(None, [_cut(entry.text), _quote(entry.quote) if entry.quote else ""]))
     return f'{told} <span class="state">settled by</span> {_quote(entry.closing)}' if entry.closing else told
 
 

@@ -38,3 +38,19 @@ def test_a_seat_that_changes_by_itself_names_nobody_and_other_changes_are_told(
     )
     told = capsys.readouterr().err
     assert told.count("ana") == 2 and "PARRY: model=c/d" in told and "limits.turns=40" in told and "ana: pause" in told
+
+
+def test_what_is_written_beside_a_loop_is_told_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    item = {"minute": 1, "kind": "claim", "text": "x", "seq": 2, "quote": "x"}
+    raised = [item, item, {**item, "kind": "todo"}]
+    _tell(
+        ("minutes.taken", {"seat": "Scriber", "after": 4, "raised": raised, "closed": [{}], "rejected": ["a", "b"]}),
+        ("minutes.taken", {"seat": "Scriber", "after": 6, "raised": [], "closed": [], "rejected": []}),
+        ("aside.given", {"seat": "Judge", "after": 4, "text": "\x1b[2Jclear", "value": 7.0}),
+        ("sources.cited", {"seq": 5, "seat": "Creator", "sources": [{"number": 1, "title": "a.md", "place": ""}]}),
+    )
+    first, second, third, fourth = capsys.readouterr().err.splitlines()
+    assert first.endswith("Scriber notes after turn 4: 2 claims, 1 to-do, 1 closed, 2 rejected")
+    assert second.endswith("Scriber notes after turn 6: nothing")
+    assert "Judge on turn 4: 7" in third and "\x1b[2J" not in third
+    assert fourth.endswith("Creator is given [1] a.md")

@@ -127,3 +127,13 @@ def test_who_speaks_first_without_a_task_answers_the_question(loop: Loop) -> Non
     transact(loop.db, lambda db: turns.say(db, loop.n, 1, "Questioner", "Words of a human.", "human"))
     (view,) = (json.loads(line)["messages"] for line in loop.export("chatml").splitlines())
     assert [item["content"] for item in view] == [QUESTION, "Words of a human."]
+
+
+def test_an_entry_that_says_no_more_than_its_quote_is_shown_once(loop: Loop) -> None:
+    loop.start()
+    loop.say("Questioner", "What is  a wheel?")
+    loop.minutes(1, "- s", [("question", "what is a wheel?", 1, "What is  a wheel?")])
+    text = loop.export("md")
+    assert "- “What is a wheel?” (Questioner, turn 1); open" in text
+    minutes = loop.export("html").partition("<h2>Minutes</h2>")[2]
+    assert minutes.casefold().count("a wheel?") == 1
