@@ -12,7 +12,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from engine.record import redact, runs
+from engine.record import content, redact, runs
+
+_NO_CONTENT = ("head", "seed")
+"""Numbers of a request that name no content. Of any other number it may be one: what is held in error only stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,13 @@ def begin(
     request: dict[str, Any],
     attempt: int,
 ) -> int:
+    """Insert a call; the run needs the content that its request names."""
     cursor = db.execute(
         "INSERT INTO call (run, turn, purpose, seat, model, request, attempt, started) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (run, turn, purpose, seat, model, json.dumps(request, separators=(",", ":")), attempt, time.time()),
     )
     assert cursor.lastrowid is not None
+    content.hold(db, run, *(value for key, value in request.items() if type(value) is int and key not in _NO_CONTENT))
     return cursor.lastrowid
 
 

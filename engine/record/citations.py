@@ -27,6 +27,8 @@ class Source:
 def cite(db: sqlite3.Connection, run: int, turn: int, sources: Sequence[Source]) -> None:
     """Enter what the turn (a row) was given, with its event."""
     seq, seat = db.execute("SELECT seq, seat FROM turn WHERE n = ?", (turn,)).fetchone()
+    bodies = [content.put_body(db, item.text) for item in sources]
+    content.hold(db, run, *bodies)
     db.executemany(
         "INSERT INTO citation (run, turn, number, title, source, place, text, score, how)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -38,11 +40,11 @@ def cite(db: sqlite3.Connection, run: int, turn: int, sources: Sequence[Source])
                 item.title,
                 item.source,
                 item.place,
-                content.put_body(db, item.text),
+                body,
                 item.score,
                 item.how,
             )
-            for item in sources
+            for item, body in zip(sources, bodies, strict=True)
         ],
     )
     told = [{"number": item.number, "title": item.title, "place": item.place} for item in sources]

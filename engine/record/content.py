@@ -7,8 +7,10 @@ run whose head is an old message, and copies nothing.
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +59,38 @@ def _put_clean(db: sqlite3.Connection, body: str) -> int:
 def put_json(db: sqlite3.Connection, value: Any) -> int:
     value = redact.scrub_json(value)
     return _put_clean(db, json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")))
+
+
+def hold(db: sqlite3.Connection, run: int, *numbers: int) -> None:
+    """Note that the run (a row) needs these bodies: they stay until the last run that needs them is deleted."""
+    db.executemany("INSERT OR IGNORE INTO held (run, content) VALUES (?, ?)", [(run, number) for number in numbers])
+
+
+def release(db: sqlite3.Connection, run: int) -> None:
+    """The run needs no body any more: those that no other run needs are deleted."""
+    held = db.execute("DELETE FROM held WHERE run = ? RETURNING content", (run,)).fetchall()
+    db.executemany(
+        "DELETE FROM content WHERE n = ?1 AND NOT EXISTS (SELECT 1 FROM held WHERE content = ?1)",
+        [(number,) for (number,) in held],
+    )
+
+
+def drop_messages(db: sqlite3.Connection, numbers: Collection[int]) -> None:
+    """Delete those messages that no turn, run, call or later message needs, and those before them that they kept."""
+    left = sorted({-number for number in numbers})  # a message is younger than its parent: the youngest go first
+    while left:
+        number = -heapq.heappop(left)
+        gone = db.execute(_DROP, (number,)).fetchone()
+        if gone and gone[0]:
+            heapq.heappush(left, -gone[0])
+
+
+_DROP = """
+DELETE FROM message WHERE n = ?1
+AND NOT EXISTS (SELECT 1 FROM turn WHERE message = ?1) AND NOT EXISTS (SELECT 1 FROM run WHERE head = ?1)
+AND NOT EXISTS (SELECT 1 FROM call WHERE answer = ?1) AND NOT EXISTS (SELECT 1 FROM message WHERE parent = ?1)
+RETURNING parent
+"""
 
 
 def body(db: sqlite3.Connection, n: int) -> str:

@@ -91,13 +91,15 @@ def create(
     """
     run_id, title = _new_id(db), redact.scrub(title)
     parent, turn, head = fork if fork else (series, None, None)
+    body = content.put_json(db, spec)
     cursor = db.execute(
         "INSERT INTO run (id, kind, title, status, spec, parent, fork_turn, head, created)"
         " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
-        (run_id, kind, title, content.put_json(db, spec), parent.n if parent else None, turn, head, time.time()),
+        (run_id, kind, title, body, parent.n if parent else None, turn, head, time.time()),
     )
     n = cursor.lastrowid
     assert n is not None
+    content.hold(db, n, body)
     data: dict[str, Any] = {"kind_of_run": kind, "title": title}
     if series:
         data["parent"] = series.id
@@ -161,7 +163,9 @@ def spec(db: sqlite3.Connection, run: Run) -> dict[str, Any]:
 
 
 def change_spec(db: sqlite3.Connection, n: int, new: dict[str, Any], changes: dict[str, Any]) -> None:
-    db.execute("UPDATE run SET spec = ? WHERE n = ?", (content.put_json(db, new), n))
+    body = content.put_json(db, new)
+    db.execute("UPDATE run SET spec = ? WHERE n = ?", (body, n))
+    content.hold(db, n, body)
     events.append(db, n, Kind.SPEC_CHANGED, None, {"changes": changes})
 
 
@@ -223,11 +227,19 @@ def lineage(db: sqlite3.Connection, n: int) -> list[tuple[int, int | None]]:
     return segments
 
 
+_MESSAGES = """
+SELECT message FROM turn WHERE run = ?1 AND message IS NOT NULL
+UNION SELECT head FROM run WHERE n = ?1 AND head IS NOT NULL
+UNION SELECT answer FROM call WHERE run = ?1 AND answer IS NOT NULL
+"""
+
+
 def delete(db: sqlite3.Connection, run: Run) -> None:
     """Remove a run and what only it holds. A run that others were forked from stays: it is part of them."""
     children = [row[0] for row in db.execute("SELECT id FROM run WHERE parent = ?", (run.n,))]
     if children:
         raise RecordError(f"run {run.id} is the parent of {', '.join(children)}; remove those first")
+    messages = {row[0] for row in db.execute(_MESSAGES, (run.n,))}
     db.execute("DELETE FROM reservation WHERE call IN (SELECT n FROM call WHERE run = ?)", (run.n,))
     asides = "aside IN (SELECT n FROM aside WHERE run = ?)"
     db.execute(f"DELETE FROM closing WHERE {asides}", (run.n,))
@@ -235,29 +247,8 @@ def delete(db: sqlite3.Connection, run: Run) -> None:
     for table in ("allowance", "event", "call", "ask", "command", "aside", "metric", "citation", "turn"):
         db.execute(f"DELETE FROM {table} WHERE run = ?", (run.n,))
     db.execute("DELETE FROM run WHERE n = ?", (run.n,))
-    _sweep(db)
-
-
-def _sweep(db: sqlite3.Connection) -> None:
-    """Delete messages that no turn, run, call or later message needs, and content that no spec or request names."""
-    db.execute(
-        """
-        WITH RECURSIVE kept(n) AS (
-            SELECT message FROM turn WHERE message IS NOT NULL
-            UNION SELECT head FROM run WHERE head IS NOT NULL
-            UNION SELECT answer FROM call WHERE answer IS NOT NULL
-            UNION SELECT parent FROM message JOIN kept USING (n) WHERE parent IS NOT NULL)
-        DELETE FROM message WHERE n NOT IN kept
-        """
-    )
-    db.execute(
-        """
-        DELETE FROM content WHERE n NOT IN (
-            SELECT spec FROM run
-            UNION SELECT text FROM citation
-            UNION SELECT named.value FROM call, json_each(call.request) AS named WHERE named.type = 'integer')
-        """
-    )
+    content.drop_messages(db, messages)
+    content.release(db, run.n)
 
 
 def _new_id(db: sqlite3.Connection) -> str:

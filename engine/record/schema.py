@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 3
+VERSION = 4
 
 _BASE = """
 CREATE TABLE content (
@@ -252,6 +252,25 @@ CREATE TABLE judgement (
 CREATE INDEX judgement_series ON judgement(series, purpose, generation);
 """
 
+_HELD = """
+CREATE TABLE held (
+    run INTEGER NOT NULL REFERENCES run(n),
+    content INTEGER NOT NULL REFERENCES content(n),
+    PRIMARY KEY (run, content)
+) WITHOUT ROWID;
+CREATE INDEX held_content ON held(content);
+CREATE INDEX message_parent ON message(parent);
+CREATE INDEX call_answer ON call(answer) WHERE answer IS NOT NULL;
+CREATE INDEX run_head ON run(head) WHERE head IS NOT NULL;
+CREATE INDEX run_parent ON run(parent) WHERE parent IS NOT NULL;
+CREATE INDEX command_run ON command(run);
+INSERT INTO held (run, content)
+    SELECT n, spec FROM run
+    UNION SELECT run, text FROM citation
+    UNION SELECT call.run, named.value FROM call, json_each(call.request) AS named
+        WHERE named.type = 'integer' AND named.key NOT IN ('head', 'seed');
+"""
+
 
 def migrate(db: sqlite3.Connection) -> None:
     """Bring the schema of `db` (autocommit, no transaction open) up to VERSION."""
@@ -283,6 +302,14 @@ def migrate(db: sqlite3.Connection) -> None:
             if statement.strip():
                 database.conn.execute(statement)
         database.conn.execute("PRAGMA user_version = 3")
+
+    @steps()
+    def m004_held(database: Database) -> None:
+        """Which run needs which content, and who else needs a message: deleting a run looks at nothing but its own."""
+        for statement in _HELD.split(";"):
+            if statement.strip():
+                database.conn.execute(statement)
+        database.conn.execute("PRAGMA user_version = 4")
 
     db.execute("BEGIN IMMEDIATE")  # the list of migrations is made together with the first of them, or not at all
     try:

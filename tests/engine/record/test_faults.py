@@ -91,7 +91,7 @@ def test_a_record_that_another_program_keeps_locked(database: Path, monkeypatch:
     monkeypatch.setattr(connection, "BUSY_MS", 100)
     code = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None);"
     code += "db.execute('PRAGMA locking_mode = EXCLUSIVE'); db.execute('BEGIN EXCLUSIVE');"
-    code += "db.execute('CREATE TABLE held (n)'); print('held', flush=True); sys.stdin.read()"
+    code += "db.execute('CREATE TABLE another (n)'); print('held', flush=True); sys.stdin.read()"
     holder = subprocess.Popen(
         [sys.executable, "-c", code, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
