@@ -23,10 +23,10 @@ DEPTH = 10
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """For each question whether its document was among the first ten, and milliseconds a question."""
+    """For each question whether its document was among the first ten, and how many milliseconds it took."""
 
     hits: NDArray[np.float64]
-    ms: float
+    ms: NDArray[np.float64]
 
     @property
     def recall(self) -> float:
@@ -53,13 +53,14 @@ def ways() -> dict[str, Recall]:
 
 
 def measure(store: SqliteStore, embedder: Embedder | None, entries: Sequence[Entry], chosen: Recall) -> Measured:
-    hits = np.zeros(len(entries))
+    hits, took = np.zeros(len(entries)), np.zeros(len(entries))
     recall(store, embedder, "warm up", chosen)
-    began = time.perf_counter()
     for number, entry in enumerate(entries):
+        began = time.perf_counter()
         found = recall(store, embedder, entry.question, chosen)
+        took[number] = (time.perf_counter() - began) * 1000
         hits[number] = any(Path(one.path).stem == f"{number:05}" for one in found)
-    return Measured(hits, (time.perf_counter() - began) * 1000 / len(entries))
+    return Measured(hits, took)
 
 
 def interval(better: Measured, than: Measured, rounds: int = 10_000) -> tuple[float, float, float]:
