@@ -25,7 +25,7 @@ from tui.controls import Controls
 from tui.feed import Feed
 from tui.keymap import Explains, entries
 from tui.panes.runs import RunsPane
-from tui.places import PLACES, RUNS
+from tui.places import RUNS, TABS
 from tui.state.figures import clock as time_of_day
 from tui.state.shelf import Shelf
 from tui.sweeper import Sweeper
@@ -60,7 +60,7 @@ class TertuliaApp(App[int], Explains):
                 id=f"app.{place.word}",
                 tooltip=f"Go to the {place.word}",
             )
-            for place in PLACES
+            for place in TABS
         ),
         Binding("escape", "back", "back", show=False, id="app.back", tooltip="Back to the runs"),
         Binding("z", "zoom", "zoom", show=False, id="app.zoom", tooltip="Give the pane the whole screen, and back"),
@@ -109,7 +109,7 @@ class TertuliaApp(App[int], Explains):
         return self.feed.reader
 
     def compose(self) -> ComposeResult:
-        yield TopLine({place.number: place.name for place in PLACES})
+        yield TopLine({place.number: place.name for place in TABS})
         yield Static("", id="trouble", markup=False)
         yield self.panes
         yield KeyLine()
@@ -159,7 +159,8 @@ class TertuliaApp(App[int], Explains):
         self._say(trouble)
 
     def _say(self, trouble: str | None) -> None:
-        self._top.say(here=self.panes.here, needs=self.shelf.needs_you, clock=time_of_day(self.clock()))
+        here = self.panes.here if places.at(self.panes.here).tab else RUNS
+        self._top.say(here=here, needs=self.shelf.needs_you, clock=time_of_day(self.clock()))
         if bool(trouble) != self._trouble.display:
             self._trouble.display = bool(trouble)
         if trouble:
@@ -207,6 +208,11 @@ class TertuliaApp(App[int], Explains):
     @on(messages.Export)
     def _export(self, message: messages.Export) -> None:
         dialogs.export(self, self.database, message.run, self._failed)
+
+    @on(messages.Evolve)
+    def _evolve(self, message: messages.Evolve) -> None:
+        if self.reader:
+            dialogs.evolve(self, self.reader.spec(message.run), self.start)
 
     @on(messages.Command)
     def _command(self, message: messages.Command) -> None:

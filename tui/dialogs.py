@@ -69,6 +69,19 @@ def new_run(app: App[Any], forms: Sequence[Place], start: Callable[[dict[str, An
         app.push_screen(Picker("What shall it be?", choices), chosen)
 
 
+def evolve(app: App[Any], spec: dict[str, Any], start: Callable[[dict[str, Any]], object]) -> None:
+    """The form of a series: the question of a run, the model most of its seats are on; `start` gets the pipeline."""
+    from tui.widgets.new_series import NewSeries
+
+    def filled(pipeline: dict[str, Any] | None) -> None:
+        if pipeline:
+            start(pipeline)
+
+    models = [str(seat["model"]) for seat in spec.get("seats", ()) if seat.get("model") and not seat.get("human")]
+    model = max(models, key=models.count, default="")
+    app.push_screen(NewSeries(str(spec.get("question") or ""), model), filled)
+
+
 def search(app: App[Any], database: Path, clock: Callable[[], float], found: Callable[[Hit], object]) -> None:
     """Search in everything that was ever said; `found` gets the hit that was chosen."""
     from tui.widgets.finder import Finder

@@ -37,6 +37,14 @@ class Export(Message):
         self.run = run
 
 
+class Evolve(Message):
+    """Offer to have the question of a run evolve from generation to generation."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
+
+
 class Command(Message):
     """Something for the controls, done in the background after all that was asked of `run`; `said` is shown."""
 

@@ -32,6 +32,8 @@ class Place:
     pane: str = ""
     form: str = ""
     about: str = ""
+    tab: bool = True
+    """Whether it has a key and a tab of its own; one that has none is reached from the runs."""
 
     @property
     def word(self) -> str:
@@ -47,7 +49,7 @@ class Place:
         return form
 
 
-PLACES = (
+TABS = (
     Place(RUNS, "Runs"),
     Place(
         2,
@@ -61,6 +63,16 @@ PLACES = (
         3, "Duel", ("duel",), "tui.panes.duel:DuelPane", "tui.widgets.new_duel:NewDuel", "two guests talk to each other"
     ),
 )
+SERIES = Place(
+    0,
+    "Series",
+    ("series",),
+    "tui.panes.series:SeriesPane",
+    "tui.widgets.new_series:NewSeries",
+    "a question that evolves, from generation to generation",
+    tab=False,
+)
+PLACES = (*TABS, SERIES)
 FORMS = tuple(place for place in PLACES if place.form)
 _NUMBERED = {place.number: place for place in PLACES}
 _OF_KIND = {kind: place for place in PLACES for kind in place.kinds}

@@ -18,12 +18,13 @@ from engine.record.reader import Reader
 from engine.record.runs import Run, Status
 from engine.record.visible import one_line
 from tui.keymap import Explains
-from tui.messages import Command, Export, New, Open, Search
-from tui.places import FORMS
+from tui.messages import Command, Evolve, Export, New, Open, Search
+from tui.places import FORMS, SERIES
 from tui.state.glance import Glance
 from tui.state.shelf import Shelf, word
 from tui.widgets.preview import Preview
 from tui.widgets.run_list import RunHeads, RunList
+from tui.widgets.series_preview import SeriesPreview
 
 if TYPE_CHECKING:
     from engine.runs.control import Control
@@ -57,11 +58,13 @@ class RunsPane(Explains, Widget):
         Binding("x", "stop", "stop", id="runs.stop", tooltip="End the run now; what was said is kept"),
         Binding("f", "fork", "fork", id="runs.fork", tooltip="Start a run from where this one stands"),
         Binding("e", "export", "export", id="runs.export", tooltip="Write the run as a document"),
+        Binding("v", "evolve", "evolve", show=False, id="runs.evolve",
+                tooltip="Have the question of a loop evolve: a series, generation by generation"),
         Binding("d", "delete", "delete", id="runs.delete", tooltip="Remove a run that has ended, for good"),
         Binding("s", "search", "search", id="runs.search", tooltip="Search in everything that was ever said"),
         Binding("slash", "filter", "filter", id="runs.filter", tooltip="Show only runs with these words"),
         Binding("escape", "back", "clear the filter", show=False, id="runs.back"),
-    ]
+    ]  # fmt: skip
 
     def __init__(self, shelf: Shelf, reader: Callable[[], Reader | None], now: Callable[[], float]) -> None:
         super().__init__(id="runs")
@@ -81,10 +84,12 @@ class RunsPane(Explains, Widget):
                 yield RunHeads()
                 yield RunList(self.shelf, self.shelf.limit, self._now)
             yield Preview(self.shelf.limit)
+            yield SeriesPreview()
 
     def on_mount(self) -> None:
         self.list = self.query_one(RunList)
         self.preview = self.query_one(Preview)
+        self.series = self.query_one(SeriesPreview)
         self.list.focus()
 
     def apply(self, events: Sequence[Event]) -> None:
@@ -92,6 +97,7 @@ class RunsPane(Explains, Widget):
         self.shelf.apply(events)
         if self._glance and self._glance.apply(events):
             self._moved = True
+        self.series.apply(events)
 
     def reset(self) -> None:
         """The record is another one, or too much has happened: read everything again."""
@@ -132,6 +138,7 @@ class RunsPane(Explains, Widget):
         if self._moved or (self._glance is None and self.preview.size.width and self.list.current):
             self._moved = False
             self._draw_preview(reader)
+        self._draw_series(reader, now)
         if reader and self.shelf.learn_limits(reader, self.list.visible_runs()):
             self.list.refresh()
 
@@ -149,6 +156,13 @@ class RunsPane(Explains, Widget):
         if run is not None and reader is not None:
             self.shelf.learn_limits(reader, [run])
         self.preview.say(run, self._glance, self._now())
+
+    def _draw_series(self, reader: Reader | None, now: float) -> None:
+        run = self.list.current
+        here = run is not None and run.kind in SERIES.kinds
+        self.set_class(here, "-series")
+        if run is not None and here and reader is not None:
+            self.series.say(run, reader, now, self._now())
 
     def _empty_state(self, there: bool) -> None:
         if self.shelf.filter:
@@ -182,7 +196,7 @@ class RunsPane(Explains, Widget):
     def why_off(self, action: str) -> str | None:
         """Why a key can do nothing for the run under the cursor, or None."""
         run = self.list.current if self.is_mounted and hasattr(self, "list") else None
-        if action in ("pause", "resume", "stop", "fork", "export", "delete") and run is None:
+        if action in ("pause", "resume", "stop", "fork", "export", "delete", "evolve") and run is None:
             return "there is no run here"
         if run is None:
             return None
@@ -194,8 +208,14 @@ class RunsPane(Explains, Widget):
                 return f"this run is {state} already"
             case "resume" if run.status in (Status.RUNNING, Status.QUEUED, Status.WAITING):
                 return "this run goes on already"
+            case "fork" if run.kind in SERIES.kinds:
+                return "a series has no turns to fork at; a run of it has"
             case "fork" if not run.turns:
                 return "nothing was said yet that a fork could share"
+            case "evolve" if run.kind != "loop":
+                return "only a loop has a question that could evolve"
+            case "evolve" if run.active:
+                return f"this loop is {state}: its question can evolve when it has ended"
             case "delete" if run.active:
                 return f"this run is {state}: x stops it first"
         return None
@@ -237,7 +257,7 @@ class RunsPane(Explains, Widget):
 
     def action_resume(self) -> None:
         run = self._current()
-        if run.status is Status.FINISHED:
+        if run.status is Status.FINISHED and run.kind not in SERIES.kinds:
             sets = [f"limits.turns={max(run.turns * 2, run.turns + 10)}"]
             self._do(lambda control: control.resume(run.id, sets), said=f"{_title(run)} goes on, with more turns")
         else:
@@ -253,6 +273,9 @@ class RunsPane(Explains, Widget):
 
     def action_export(self) -> None:
         self.post_message(Export(self._current()))
+
+    def action_evolve(self) -> None:
+        self.post_message(Evolve(self._current()))
 
     def action_delete(self) -> None:
         from tui.widgets.confirm import Confirm

@@ -15,6 +15,7 @@ from engine.record.events import Event
 from engine.record.reader import Reader
 from engine.record.turns import State
 from tui.background import run_in_background
+from tui.messages import Evolve
 from tui.panes.talking import TalkingPane
 from tui.state.conversation import Conversation
 from tui.state.entries import Entry
@@ -50,6 +51,8 @@ class TalkPane(TalkingPane):
                 tooltip="Go to the minutes, the health and the sources of the chosen turn, and back"),
         Binding("l", "sources", "sources", show=False, id="talk.sources",
                 tooltip="Open what the chosen turn, or the whole talk, was given to read"),
+        Binding("v", "evolve", "evolve", show=False, id="talk.evolve",
+                tooltip="Have the question evolve from generation to generation, once the loop has ended"),
         Binding("M", "swap", "change a seat", show=False, id="talk.change_seat",
                 tooltip="Another model or temperature for a seat, from its next turn on"),
     ]  # fmt: skip
@@ -119,7 +122,12 @@ class TalkPane(TalkingPane):
             return "no loop is open; 1 goes to the runs"
         if action == "sources" and not (self.beside and self.beside.sources):
             return "nothing was looked up in this talk"
+        if action == "evolve" and self.view is not None and self.view.run.active:
+            return "its question can evolve when the loop has ended"
         return super().why_off(action)
+
+    def action_evolve(self) -> None:
+        self.post_message(Evolve(self._view().run))
 
     def action_minutes(self) -> None:
         """To the panel; in a narrow window it takes the place of the conversation."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from dataclasses import replace
 
+from engine.record import lineage
 from engine.record.errors import RecordError
 from engine.record.events import Event, Kind
 from engine.record.reader import Reader
@@ -40,6 +42,19 @@ def word(status: Status) -> str:
     return _WORDS[status][1]
 
 
+def is_part(run: Run) -> bool:
+    """Whether a series has made this run; a fork shares turns with its parent."""
+    return run.parent is not None and run.forked_at is None
+
+
+def _whole(reader: Reader, run: Run) -> Run:
+    """A series with what its runs have come to and used; any other run as it is."""
+    if run.kind != "series":
+        return run
+    turns, tokens_in, tokens_out, cost, unpriced = lineage.totals(reader.db, run.n)
+    return replace(run, turns=turns, tokens_in=tokens_in, tokens_out=tokens_out, cost=cost, unpriced=unpriced)
+
+
 class Shelf:
     """`order` holds the run ids newest first, `shown` those that match the filter. Reads nothing by itself."""
 
@@ -66,7 +81,7 @@ class Shelf:
         page = reader.runs(limit=PAGE, offset=self._offset)
         fresh = [run.id for run in page if run.id not in self.runs]
         for run in page:
-            self.runs[run.id] = run
+            self.runs[run.id] = _whole(reader, run)
             self._seen.add(run.id)
         if fresh:
             in_order = not self.order or self._key(fresh[0]) > self._key(self.order[-1])
@@ -90,6 +105,9 @@ class Shelf:
         for event in events:
             if event.kind not in _QUIET:
                 self._stale[event.run] = None
+                run = self.runs.get(event.run)
+                if run and run.parent and is_part(run):
+                    self._stale[run.parent] = None
 
     def refresh(self, reader: Reader) -> bool:
         """Read again the runs that events have changed; True when something is new to see."""
@@ -149,7 +167,7 @@ class Shelf:
 
     def _read(self, reader: Reader, name: str) -> None:
         try:
-            run = reader.find(name)
+            run = _whole(reader, reader.find(name))
         except RecordError:
             if self.runs.pop(name, None):
                 self.order.remove(name)

@@ -39,16 +39,20 @@ class Tick(Button):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "press", show=False)]
 
-    def __init__(self, field: str, text: str) -> None:
-        super().__init__(Text(f"[ ] {text}"), id=field, classes="field -filled", compact=True)
+    def __init__(self, field: str, text: str, *, value: bool = False) -> None:
+        super().__init__(_ticked(text, value), id=field, classes="field -filled", compact=True)
         self._text = text
-        self.value = False
+        self.value = value
 
     def press(self) -> Tick:
         self.value = not self.value
-        self.label = Text(f"[{'x' if self.value else ' '}] {self._text}")
+        self.label = _ticked(self._text, self.value)
         self.post_message(self.Turned(self))
         return self
+
+
+def _ticked(text: str, value: bool) -> Text:
+    return Text(f"[{'x' if value else ' '}] {text}")
 
 
 class Row(Vertical):

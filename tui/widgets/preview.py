@@ -15,7 +15,7 @@ from engine.record.runs import Run, Status
 from engine.record.visible import one_line, visible
 from tui.state.figures import count, money, started
 from tui.state.glance import Glance, Line
-from tui.state.shelf import glyph, word
+from tui.state.shelf import glyph, is_part, word
 from tui.widgets.colours import Palette, palette
 from tui.widgets.wrapping import wrap
 
@@ -84,7 +84,7 @@ class Preview(Widget):
         if glance and glance.models:
             about += " · " + " and ".join(one_line(model) for model in glance.models[:2])
         if run.parent:
-            about += f" · fork of {run.parent} at turn {run.forked_at}"
+            about += f" · part of {run.parent}" if is_part(run) else f" · fork of {run.parent} at turn {run.forked_at}"
         room = self._room()
         said, muted = room.said + Style(bold=True), room.about
         return [[Segment(line, said)] for line in self._wrap(one_line(run.title) or "untitled", width)[:2]] + [

@@ -19,12 +19,14 @@ from textual.widget import Widget
 from engine.record.runs import Run, Status
 from engine.record.visible import one_line
 from tui.state.figures import age, count
-from tui.state.shelf import Shelf, glyph, word
+from tui.state.shelf import Shelf, glyph, is_part, word
 
-_WIDE = 2 + 11 + 6 + 8 + 8 + 7
+_WIDE = 2 + 11 + 7 + 8 + 8 + 7
 """Cells of all columns but the title: cursor, state, kind, turns, tokens, age."""
 _NARROW = 2 + 11 + 8 + 7
 """The same without kind and tokens, for lists too small to hold a title beside them."""
+_PLACE = 12
+"""Characters of the place of a run in its series, at most."""
 _STATUS_STYLE = {
     Status.QUEUED: "runs--about",
     Status.RUNNING: "runs--live",
@@ -53,7 +55,7 @@ class RunHeads(Widget):
     def render_line(self, y: int) -> Strip:
         width, style = self.size.width, self.rich_style
         narrow = _narrow(width)
-        text = "  " + set_cell_size("state", 11) + ("" if narrow else set_cell_size("kind", 6))
+        text = "  " + set_cell_size("state", 11) + ("" if narrow else set_cell_size("kind", 7))
         text += set_cell_size("title", max(width - (_NARROW if narrow else _WIDE), 4))
         text += "   turns" + ("" if narrow else "  tokens") + "    age"
         return Strip([Segment(text, style)]).adjust_cell_length(width, style)
@@ -193,13 +195,13 @@ class RunList(ScrollView, can_focus=True):
         limit = self._limit_of(run)
         turns = f"{run.turns}/{limit}" if limit else f"{run.turns}"
         title_width = max(width - (_NARROW if narrow else _WIDE), 4)
-        title = one_line(run.title) or "untitled"
+        title = _title(run)
         if cell_len(title) > title_width - 1:
             title = set_cell_size(title, title_width - 2) + "…"
         parts = [
             Segment("▸ " if here else "  ", said),
             Segment(set_cell_size(f"{glyph(run.status)} {word(run.status)}", 11), state),
-            *([] if narrow else [Segment(set_cell_size(one_line(run.kind), 6), about)]),
+            *([] if narrow else [Segment(set_cell_size(one_line(run.kind), 7), about)]),
             Segment(set_cell_size(title, title_width), said),
             Segment(f"{turns:>8}", about),
             *([] if narrow else [Segment(f"{count(run.tokens_in + run.tokens_out):>8}", about)]),
@@ -219,6 +221,15 @@ class RunList(ScrollView, can_focus=True):
 
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(name)
+
+
+def _title(run: Run) -> str:
+    """A part of a series begins with its place, which would be cut off where it ends with it."""
+    title = one_line(run.title) or "untitled"
+    if not is_part(run):
+        return title
+    name, _, place = title.rpartition(": ")
+    return f"└ {place}  {name}" if name and len(place) <= _PLACE else f"└ {title}"
 
 
 def _narrow(width: int) -> bool:

@@ -1,0 +1,251 @@
+"""A series row by row: its family tree, how an answer was selected in each generation, what it was compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from engine.record.lineage import Candidate, Child
+from engine.record.visible import one_line
+from tui.state import figures, shelf
+from tui.state.health import Series
+from tui.state.lineage import Tree, many
+
+BEST = 3
+"""Answers of a run that are shown while the rest is folded."""
+_WORDS = 200
+GLOSSARY = [
+    ("distance", "how far an answer is from the one that the generation began with: 1 less the share of three-word"
+                 " groups that both have; 0 is the same words"),
+    ("headings", "how many of the three headings of the plan format it has"),
+    ("steps", "numbered lines"),
+    ("bullets", "lines that begin with a bullet"),
+    ("metric lines", "lines with a word for something that can be measured, such as rate or error"),
+    ("number lines", "lines with a number, that of a numbered step aside"),
+    ("form", "one figure from 0 to 1, made of these counts; it tells how an answer is laid out, not how good it is"),
+    ("95 % interval", "where the share of pairs lies for which the judge prefers one side, but for one time in twenty"),
+]  # fmt: skip
+"""What the words of the tree mean."""
+
+RowKind = Literal["seed", "child", "answer", "picked", "note", "text", "head", "measure", "more", "blank", "need"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing of the tree: `lead` are the lines before its first row, `rest` those before its further ones."""
+
+    kind: RowKind
+    text: str
+    lead: str = ""
+    rest: str = ""
+    glyph: str = ""
+    about: str = ""
+    run: str | None = None
+    """What enter opens, at the turn `seq` where there is one."""
+    seq: int | None = None
+    series: tuple[tuple[int, float], ...] = ()
+    highest: float | None = None
+    name: str = ""
+    """What tells rows of the same place apart, so that the cursor stays on its row."""
+
+    @property
+    def acts(self) -> bool:
+        return self.run is not None or self.kind == "more"
+
+
+def rows(tree: Tree, *, unfolded: bool = False) -> list[Row]:
+    """The whole of it: who waits, how the judge did, the tree, what it was compared with, the course of the counts."""
+    found: list[Row] = []
+    for ask in tree.asks:
+        found.append(Row("need", f"run {ask.run} asks: {one_line(ask.question, _WORDS)}", glyph="◐", run=ask.run,
+                         name=f"ask {ask.n}"))  # fmt: skip
+    if found:
+        found.append(Row("blank", ""))
+    question = str(tree.spec.get("question") or "")
+    played = [child for child in tree.children if child.purpose == "play"]
+    if played:
+        found += _listed(played)
+    else:
+        found.append(Row("seed", question, name="seed"))
+        found += _grown(tree, None, "", unfolded)
+    if not played and not tree.ranked:
+        state = "The first run is on its way." if not tree.children else "Nothing is ranked yet."
+        found += [
+            Row("blank", ""),
+            Row("text", f"{state} When all runs of a generation have ended, their answers are counted and compared; the"
+                        " one that is selected becomes the question of the next generation."),
+        ]  # fmt: skip
+    found += _judged(tree)
+    found += _unevolved(tree)
+    found += _course(tree)
+    found += _principles(tree, unfolded)
+    folded = _folded(tree)
+    if folded:
+        text = f"{'▾' if unfolded else '▸'} {folded}"
+        found += [Row("blank", ""), Row("more", text, name="more")]
+    return found
+
+
+def _listed(children: Sequence[Child]) -> Iterator[Row]:
+    """Runs of a list, one after the other."""
+    for child in children:
+        yield Row("child", f"{child.generation}.{child.place}  {one_line(child.run.title, _WORDS)}",
+                  glyph=shelf.glyph(child.run.status), about=_facts(child), run=child.run.id,
+                  name=f"run {child.run.id}")  # fmt: skip
+
+
+def _grown(tree: Tree, origin: int | None, lead: str, unfolded: bool) -> Iterator[Row]:
+    """The runs that were sown with one answer, or with the first question, and what has grown of each."""
+    here = [child for child in tree.children if child.purpose == "evolve" and child.origin == origin]
+    for child in here:
+        last = child is here[-1]
+        below = f"{lead}{'   ' if last else '│  '}"
+        asked = f"  {one_line(child.mutation, 40)}" if child.mutation else ""
+        yield Row(
+            "child", f"{child.generation}.{child.place}  {child.run.id}{asked}", f"{lead}{'└─ ' if last else '├─ '}",
+            below, shelf.glyph(child.run.status), _facts(child), child.run.id, name=f"run {child.run.id}",
+        )  # fmt: skip
+        own = [item for item in tree.candidates if item.child == child.run.id]
+        shown = own if unfolded else [item for item in own if item.selected or item in own[:BEST]]
+        stem = f"{below}│  " if any(_sown(tree, item) for item in own) else f"{below}   "
+        for item in shown:
+            yield _answer(item, stem)
+            if item.selected:
+                yield from _how(tree, child.generation, stem)
+        if len(shown) < len(own):
+            yield Row("note", f"and {many(len(own) - len(shown), 'more answer')}", stem, stem)
+        for item in own:
+            yield from _grown(tree, item.n, below, unfolded)
+
+
+def _sown(tree: Tree, item: Candidate) -> bool:
+    return any(child.origin == item.n for child in tree.children)
+
+
+def _answer(item: Candidate, lead: str) -> Row:
+    glyph = "◆" if item.selected else f"{item.rank}."
+    return Row(
+        "picked" if item.selected else "answer", f"turn {item.seq}  {_counts(item)}", lead, lead, glyph,
+        f"form {item.form:.2f}", item.child, item.seq, name=f"answer {item.n}",
+    )  # fmt: skip
+
+
+def _counts(item: Candidate) -> str:
+    parts = [
+        many(item.headings, "heading"),
+        many(item.steps, "step"),
+        many(item.bullets, "bullet"),
+        many(item.metric_lines, "metric line"),
+        many(item.number_lines, "number line"),
+    ]
+    return " · ".join(parts if item.distance is None else [f"distance {item.distance:.2f}", *parts])
+
+
+def _how(tree: Tree, generation: int, lead: str) -> Iterator[Row]:
+    """How the answer of a generation was selected."""
+    data = tree.ranked.get(generation)
+    if data is None:
+        return
+    best: Mapping[str, Any] = next((item for item in data["ranking"] if item["rank"] == 1), {})
+    if data["how"] == "judge" and best.get("wins") is not None:
+        text = f"selected by the judge: {interval(best)}"
+    else:
+        why = f": {one_line(str(data['why']))}" if data.get("why") else ""
+        text = f"selected by form, not by quality{why}"
+    yield Row("note", text, f"{lead}   ", f"{lead}   ")
+
+
+def interval(data: Mapping[str, Any]) -> str:
+    """How often one side was preferred, of how many pairs, with its interval."""
+    pairs = data["wins"] + data["ties"] + data["losses"]
+    counts = f"{data['wins']} won, {data['ties']} tied, {data['losses']} lost"
+    share = f"{data['low']:.0%} to {data['high']:.0%}"
+    return f"preferred in {data['rate']:.0%} of {pairs} pairs ({counts}; 95 % interval {share})"
+
+
+def _judged(tree: Tree) -> Iterator[Row]:
+    """What came of the judge's trial."""
+    data = tree.tried
+    if data is None:
+        return
+    yield Row("blank", "")
+    yield Row("head", "judge", about=one_line(str(data["model"])))
+    if data.get("why"):
+        yield Row("text", f"could not be tried: {one_line(str(data['why']))}")
+    else:
+        verdict = "is trusted" if data["trusted"] else "is not trusted, so that nothing is selected by quality"
+        yield Row("text", f"{verdict}. Tried on real text against the same with its sentences shuffled, the real one"
+                          f" was {interval(data)}")  # fmt: skip
+
+
+def _unevolved(tree: Tree) -> Iterator[Row]:
+    """The run that was given the same budget and no evolution, and what the comparison came to."""
+    found = [child for child in tree.children if child.purpose == "baseline"]
+    if not found:
+        return
+    yield Row("blank", "")
+    yield Row("head", "unevolved", about="one run with the same budget")
+    for child in found:
+        yield Row("child", child.run.id, "", "", shelf.glyph(child.run.status), _facts(child), child.run.id,
+                  name=f"run {child.run.id}")  # fmt: skip
+    data = tree.compared
+    if data is None:
+        yield Row("text", "not compared yet")
+    elif data.get("why"):
+        yield Row("text", f"no comparison of quality is possible: {one_line(str(data['why']))}")
+    else:
+        yield Row("text", f"against the unevolved run the evolved answers were {interval(data)}")
+    if data:
+        used, budget = figures.count(data["tokens"]), figures.count(data["budget"])
+        yield Row("text", f"the unevolved run has used {used} tokens of {budget}, what the lineage had spent")
+
+
+def _course(tree: Tree) -> Iterator[Row]:
+    """The counts of the selected answers, generation by generation, as lines."""
+    taken = [item for item in tree.candidates if item.selected and item.purpose == "evolve"]
+    if len(taken) < 2:
+        return
+    yield Row("blank", "")
+    yield Row("head", "selected answers", about="by generation")
+    for label, highest, values in (
+        ("distance", 1.0, [(item.generation, item.distance) for item in taken]),
+        ("headings", 3.0, [(item.generation, float(item.headings)) for item in taken]),
+        ("steps", None, [(item.generation, float(item.steps)) for item in taken]),
+        ("bullets", None, [(item.generation, float(item.bullets)) for item in taken]),
+        ("metric lines", None, [(item.generation, float(item.metric_lines)) for item in taken]),
+        ("number lines", None, [(item.generation, float(item.number_lines)) for item in taken]),
+        ("form", 1.0, [(item.generation, item.form) for item in taken]),
+    ):
+        series: Series = [(number, value) for number, value in values if value is not None]
+        if series:
+            exact = label in ("distance", "form")
+            figure = f"{series[-1][1]:.2f}" if exact else f"{series[-1][1]:.0f}"
+            yield Row("measure", label, about=figure, series=tuple(series), highest=highest, name=f"course {label}")
+
+
+def _principles(tree: Tree, unfolded: bool) -> Iterator[Row]:
+    if not tree.principles:
+        return
+    yield Row("blank", "")
+    total = sum(len(lines) for lines in tree.principles.values())
+    yield Row("head", "principles", about=f"{many(total, 'line')} of the answers that are kept for the next seed")
+    if unfolded:
+        for number, lines in tree.principles.items():
+            yield from (Row("note", one_line(line, _WORDS), glyph=str(number)) for line in lines)
+
+
+def _folded(tree: Tree) -> str:
+    """What o unfolds."""
+    rest = 0
+    for child in tree.children:
+        own = [item for item in tree.candidates if item.child == child.run.id and item.purpose == "evolve"]
+        rest += sum(not item.selected for item in own[BEST:])
+    lines = sum(len(found) for found in tree.principles.values())
+    parts = [many(rest, "more answer")] * bool(rest) + [many(lines, "principle")] * bool(lines)
+    return " and ".join(parts)
+
+
+def _facts(child: Child) -> str:
+    run = child.run
+    return f"{many(run.turns, 'turn')} · {figures.count(run.tokens_in + run.tokens_out)} tok"

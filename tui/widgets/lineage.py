@@ -1,0 +1,270 @@
+"""The family tree of a series, drawn from `tui.state.lineage_rows` row by row."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from engine.record.visible import one_line
+from tui.keymap import Explains
+from tui.state import lineage_rows
+from tui.state.lineage import Tree
+from tui.state.lineage_rows import Row
+from tui.widgets import colours, sparkline
+from tui.widgets.colours import Palette
+from tui.widgets.viewport import Place, Viewport
+from tui.widgets.wrapping import wrap
+
+_WHEEL = 3
+_MARK = 1
+"""Cells before everything, for the cursor."""
+
+
+class Lineage(Explains, Widget, can_focus=True):
+    """Shows a series (`shown`); the cursor is on rows that enter does something with."""
+
+    DEFAULT_CSS = "Lineage { height: 1fr; width: 1fr; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "act", "open", id="lineage.open", tooltip="Open the run, at this answer where it is one"),
+        Binding("o", "fold", "unfold", id="lineage.fold", tooltip="Unfold or fold further answers and principles"),
+        Binding("j,down", "move(1)", "Down", show=False, id="lineage.down"),
+        Binding("k,up", "move(-1)", "Up", show=False, id="lineage.up"),
+        Binding("ctrl+d,pagedown", "scroll(10)", "Page down", show=False, id="lineage.page_down"),
+        Binding("ctrl+u,pageup", "scroll(-10)", "Page up", show=False, id="lineage.page_up"),
+        Binding("g,home", "first", "First", show=False, id="lineage.first"),
+        Binding("G,end", "last", "Last", show=False, id="lineage.last"),
+    ]
+
+    class Open(Message):
+        """A run is to be opened, at a turn where one is given."""
+
+        def __init__(self, run: str, seq: int | None) -> None:
+            super().__init__()
+            self.run, self.seq = run, seq
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: Tree | None = None
+        self.unfolded = False
+        self._rows: list[Row] = []
+        self._cursor = 0
+        self._made: object = None
+        self._laid: dict[int, list[list[Segment]]] = {}
+        self._lines: list[Place] = []
+        self._palette: Palette | None = None
+        self._port = Viewport(lambda n: len(self._lay_out(n)), lambda: len(self._rows))
+        self._port.follow = False
+
+    def show(self, tree: Tree | None) -> None:
+        """Show another series, from its top."""
+        if tree is not self.shown:
+            self.shown = tree
+            self._cursor, self._made = 0, None
+            self._rows = []
+            self._port.home()
+            self._port.follow = False
+        self.sync()
+
+    def sync(self) -> None:
+        """Draw it again where something it depends on is another; the cursor stays on its entry."""
+        if not self.is_attached or not self.size.width:
+            return
+        tree = self.shown
+        made = (tree, tree and tree.version, self.unfolded, self.size, self.app.theme)
+        if made == self._made:
+            return
+        self._made, self._palette = made, None
+        kept = self.current
+        self._rows = lineage_rows.rows(tree, unfolded=self.unfolded) if tree and tree.run else []
+        self._laid.clear()
+        if kept:
+            same = (n for n, row in enumerate(self._rows) if row.name and row.name == kept.name)
+            self._cursor = next(same, min(self._cursor, max(len(self._rows) - 1, 0)))
+        self._settle()
+        self.refresh()
+        self.refresh_bindings()
+
+    @property
+    def current(self) -> Row | None:
+        """The row under the cursor."""
+        return self._rows[self._cursor] if self._cursor < len(self._rows) else None
+
+    def why_off(self, action: str) -> str | None:
+        if action == "act" and not (self.current and self.current.acts):
+            return "there is nothing to open here"
+        if action == "fold" and not any(row.kind == "more" for row in self._rows):
+            return "nothing is folded"
+        return None
+
+    def action_act(self) -> None:
+        row = self.current
+        if row and row.run:
+            self.post_message(self.Open(row.run, row.seq))
+        elif row and row.kind == "more":
+            self.action_fold()
+
+    def action_fold(self) -> None:
+        self.unfolded = not self.unfolded
+        self.sync()
+
+    def action_move(self, step: int) -> None:
+        """To the next row that does something; where there is none, scroll."""
+        at = self._cursor + step
+        while 0 <= at < len(self._rows) and not self._rows[at].acts:
+            at += step
+        if 0 <= at < len(self._rows):
+            self._cursor = at
+            self._port.show(at)
+            self.refresh_bindings()
+        else:
+            self._port.scroll(step)
+        self._port.follow = False
+        self.refresh()
+
+    def action_scroll(self, rows: int) -> None:
+        self._port.scroll(rows)
+        self._port.follow = False
+        self.refresh()
+
+    def action_first(self) -> None:
+        self._cursor = 0
+        self._settle()
+        self._port.home()
+        self._port.follow = False
+        self.refresh()
+
+    def action_last(self) -> None:
+        self._cursor = len(self._rows)
+        self.action_move(-1)
+        self._port.top = self._port.bottom()
+        self.refresh()
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
+
+    def on_resize(self) -> None:
+        self._port.rows = max(self.size.height, 1)
+        self._made = None
+        self.sync()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._made = None
+        if self.is_attached:
+            self.sync()
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.action_scroll(-_WHEEL)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.action_scroll(_WHEEL)
+
+    def on_click(self, event: events.Click) -> None:
+        if self.can_focus and event.y < len(self._lines) and self._rows[self._lines[event.y][0]].acts:
+            self._cursor = self._lines[event.y][0]
+            self.refresh()
+            self.refresh_bindings()
+            if event.chain == 2:
+                self.action_act()
+
+    def render_line(self, y: int) -> Strip:
+        palette = self._ensure_palette()
+        if y == 0:
+            self._lines = self._port.lines()
+        if y >= len(self._lines):
+            return Strip.blank(self.size.width, palette.said)
+        index, row = self._lines[y]
+        here = self.has_focus and index == self._cursor and self._rows[index].acts
+        mark = ("▸" if row == 0 else "│") if here else " "
+        parts = [Segment(mark, palette.you), *self._lay_out(index)[row]]
+        return Strip(parts).crop(0, self.size.width).adjust_cell_length(self.size.width, palette.said)
+
+    def _settle(self) -> None:
+        """Put the cursor on something that can be opened, if there is anything."""
+        if not (self.current and self.current.acts):
+            self._cursor = next((n for n, row in enumerate(self._rows) if row.acts), 0)
+
+    def _ensure_palette(self) -> Palette:
+        if self._palette is None:
+            self._palette = colours.palette(self.app, (), *colours.ground(self))
+        return self._palette
+
+    def _lay_out(self, index: int) -> list[list[Segment]]:
+        """The lines of one row, without the cursor's cell."""
+        found = self._laid.get(index)
+        if found is None:
+            width = max(self.size.width - _MARK - 1, 8)
+            found = self._laid[index] = _lines(self._rows[index], width, self._ensure_palette())
+        return found
+
+
+def _lines(row: Row, width: int, palette: Palette) -> list[list[Segment]]:
+    text = one_line(row.text)
+    match row.kind:
+        case "blank":
+            return [[]]
+        case "head":
+            about = Segment(f"  {one_line(row.about)}" if row.about else "", palette.chrome)
+            return [[Segment(text, palette.you), about]]
+        case "measure":
+            return [sparkline.parts(text, list(row.series), row.highest, row.about, width, palette, None)]
+        case "seed":
+            return _hanging(row, "", text, palette.you, width, palette)
+        case "child":
+            return _with_about(row, text, palette.said, width, palette)
+        case "answer" | "picked":
+            return _with_about(row, text, palette.said if row.kind == "picked" else palette.about, width, palette)
+        case "need":
+            return _hanging(row, f"{row.glyph} ", text, palette.you, width, palette)
+        case "note":
+            return _hanging(row, f"{row.glyph}  " if row.glyph else "", text, palette.chrome, width, palette)
+        case _:
+            return _hanging(row, "", text, palette.about, width, palette)
+
+
+def _with_about(row: Row, text: str, style: Style, width: int, palette: Palette) -> list[list[Segment]]:
+    """A row of the tree, what it came to at the right; where there is no room for both, below."""
+    about = one_line(row.about)
+    lead = f"{row.glyph} "
+    room = width - cell_len(row.lead) - cell_len(lead) - cell_len(about) - 2
+    if cell_len(text) > room:
+        found = _hanging(row, lead, text, style, width, palette)
+        indent = " " * cell_len(lead)
+        return [*found, [Segment(row.rest + indent, palette.chrome), Segment(about, palette.about)]]
+    return [
+        [
+            Segment(row.lead, palette.chrome),
+            Segment(lead, palette.you if row.kind == "picked" else style),
+            Segment(set_cell_size(text, room + 2), style),
+            Segment(about, palette.about),
+        ]
+    ]
+
+
+def _hanging(row: Row, lead: str, text: str, style: Style, width: int, palette: Palette) -> list[list[Segment]]:
+    """The text wrapped beside its lines of the tree, later rows under its beginning."""
+    found: list[list[Segment]] = []
+    indent = " " * cell_len(lead)
+    for start, end in wrap(text, max(width - cell_len(row.lead) - cell_len(lead), 8)):
+        first = not found
+        found.append(
+            [
+                Segment(row.lead if first else row.rest, palette.chrome),
+                Segment(lead if first else indent, palette.you if row.kind in ("picked", "need") else style),
+                Segment(text[start:end], style),
+            ]
+        )
+    return found
