@@ -24,9 +24,11 @@ run: $(VENV)/run ## watch ELIZA meet PARRY on the embedded model
 
 setup: $(VENV)/dev ## everything that tests, lint and benchmarks need
 	@$(VENV)/bin/tertulia models pull smollm2
+	@$(VENV)/bin/tertulia models pull wordllama
+	@$(PY) -m tests.engine.memory.dictionary
 
 test: setup ## the whole suite, a file at a time on each core
-	$(PY) -m pytest --numprocesses auto --dist loadfile
+	$(PY) -m pytest -rs --numprocesses auto --dist loadfile
 
 lint: $(VENV)/dev ## ruff, mypy --strict, import contracts
 	$(VENV)/bin/ruff check .

@@ -1,8 +1,8 @@
 """Real documents with questions whose answer is known: entries of the GCIDE dictionary, asked for by WordNet's glosses.
 
 Both come from Debian's own packages (`dict-gcide`, GPL; `wordnet-base`, the WordNet licence), fetched by apt once and
-kept outside the repository. A document is all that GCIDE says of one word, the word itself taken out; its question is
-the gloss of that word's first sense in WordNet.
+kept outside the repository: `python -m tests.engine.memory.dictionary` does it, as `make setup` does. A document is all
+that GCIDE says of one word, the word itself taken out; its question is the gloss of that word's first sense in WordNet.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ import platformdirs
 
 _PACKAGES = ("dict-gcide", "wordnet-base")
 _GCIDE = "usr/share/dictd/gcide"
+_PARTS = (f"{_GCIDE}.index", f"{_GCIDE}.dict.dz", "usr/share/wordnet/index.noun", "usr/share/wordnet/data.noun")
+_INSTALL = "install Debian's dict-gcide and wordnet-base to have them"
 _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
@@ -29,23 +32,48 @@ class Entry:
     question: str
 
 
+class MissingError(Exception):
+    """The dictionaries are not here and cannot be had; one line says why, and what to do."""
+
+
 def folder() -> Path:
-    """Where the unpacked packages lie, fetched where they are not there yet. Fails loudly without apt."""
+    """What holds the dictionaries: `/` where they are installed, else the folder that the packages are unpacked in,
+    fetched where they are not there yet. Raises MissingError."""
+    if all((Path("/") / part).exists() for part in _PARTS):
+        return Path("/")
     place = Path(platformdirs.user_cache_path("tertulia-tests")) / "dictionary"
-    if (place / "complete").exists():
-        return place
-    place.mkdir(parents=True, exist_ok=True)
-    fetched = subprocess.run(
-        ["apt-get", "download", *_PACKAGES], cwd=place, capture_output=True, text=True, check=False
-    )
-    if fetched.returncode:  # a fresh machine has no list of packages yet
-        subprocess.run(["apt-get", "update"], capture_output=True, check=True, timeout=300)
-        subprocess.run(["apt-get", "download", *_PACKAGES], cwd=place, capture_output=True, check=True, timeout=300)
-    for package in _PACKAGES:
-        (archive,) = place.glob(f"{package}_*.deb")
-        subprocess.run(["dpkg-deb", "-x", archive, place], check=True)
-    (place / "complete").touch()
+    if not (place / "complete").exists():
+        place.mkdir(parents=True, exist_ok=True)
+        _fetch(place)
+        (place / "complete").touch()
     return place
+
+
+def _fetch(place: Path) -> None:
+    """Download and unpack the packages. Needs no rights: where apt knows of none, it is given lists of its own."""
+    own = place / "apt"
+    for part in ("lists/partial", "cache/archives/partial"):
+        (own / part).mkdir(parents=True, exist_ok=True)
+    aside = ["-o", f"Dir::State::Lists={own}/lists", "-o", f"Dir::Cache={own}/cache", "-o", "APT::Sandbox::User="]
+    try:
+        try:
+            _run(place, "apt-get", "download", *_PACKAGES)
+        except subprocess.CalledProcessError:
+            _run(place, "apt-get", *aside, "update")
+            _run(place, "apt-get", *aside, "download", *_PACKAGES)
+        for package in _PACKAGES:
+            _run(place, "dpkg-deb", "-x", str(next(place.glob(f"{package}_*.deb"))), str(place))
+    except FileNotFoundError as error:
+        raise MissingError(f"no {error.filename} here; {_INSTALL}") from None
+    except subprocess.TimeoutExpired as error:
+        raise MissingError(f"{error.cmd[0]} took more than {error.timeout:g} s; {_INSTALL}") from None
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1]
+        raise MissingError(f"{error.cmd[0]}: {said}; {_INSTALL}") from None
+
+
+def _run(place: Path, *command: str) -> None:
+    subprocess.run(command, cwd=place, check=True, timeout=300, capture_output=True, text=True)
 
 
 def entries(count: int) -> list[Entry]:
@@ -105,3 +133,15 @@ def _without(word: str, text: str) -> str:
     text = re.sub(r"\[1913 Webster( \+PJC)?\]|\[PJC\]|\[WordNet 1\.5\]", "", text)
     text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", "", text, flags=re.I)
     return "\n".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def main() -> None:
+    """Fetch them, or say which tests will be skipped."""
+    try:
+        print(f"dictionaries: {folder()}")
+    except MissingError as error:
+        print(f"dictionaries: {error}; until then the tests of recall on real documents are skipped", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
