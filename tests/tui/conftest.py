@@ -213,7 +213,7 @@ def hosts(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     yield start
     for process in started:
         process.kill()
-        process.wait()
+        process.wait(20)
         for pipe in (process.stdin, process.stdout):
             if pipe:
                 pipe.close()

@@ -120,7 +120,7 @@ async def test_a_host_that_dies_shows_without_any_event(book: Book, hosts: Calla
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "● live" in screen_text(app))
         host.kill()
-        host.wait()
+        host.wait(20)
         await until(pilot, lambda: "⌁ crashed" in screen_text(app))
         assert "r resumes it" in screen_text(app)
 

@@ -95,7 +95,7 @@ class Terminal:
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait()
+            self.process.wait(20)
         for fd in (self.master, self.slave):
             if fd >= 0:
                 os.close(fd)

@@ -15,6 +15,8 @@ from tui.state.lineage import Tree, many
 BEST = 3
 """Answers of a run that are shown while the rest is folded."""
 _WORDS = 200
+_QUOTED = 240
+"""Characters of the selected answer."""
 GLOSSARY = [
     ("distance", "how far an answer is from the one that the generation began with: 1 less the share of three-word"
                  " groups that both have; 0 is the same words"),
@@ -28,7 +30,9 @@ GLOSSARY = [
 ]  # fmt: skip
 """What the words of the tree mean."""
 
-RowKind = Literal["seed", "child", "answer", "picked", "note", "text", "head", "measure", "more", "blank", "need"]
+RowKind = Literal[
+    "seed", "child", "answer", "picked", "quote", "note", "text", "head", "measure", "more", "blank", "need"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,9 @@ def _grown(tree: Tree, origin: int | None, lead: str, unfolded: bool) -> Iterato
         for item in shown:
             yield _answer(item, stem)
             if item.selected:
-                yield from _how(tree, child.generation, stem)
+                inner = f"{stem}   "
+                yield Row("quote", one_line(item.text, _QUOTED), inner, inner)
+                yield from _how(tree, child.generation, inner)
         if len(shown) < len(own):
             yield Row("note", f"and {many(len(own) - len(shown), 'more answer')}", stem, stem)
         for item in own:
@@ -132,14 +138,18 @@ def _answer(item: Candidate, lead: str) -> Row:
 
 
 def _counts(item: Candidate) -> str:
-    parts = [
-        many(item.headings, "heading"),
-        many(item.steps, "step"),
-        many(item.bullets, "bullet"),
-        many(item.metric_lines, "metric line"),
-        many(item.number_lines, "number line"),
-    ]
-    return " · ".join(parts if item.distance is None else [f"distance {item.distance:.2f}", *parts])
+    """What there is to count, what there is none of left out."""
+    parts = [] if item.distance is None else [f"distance {item.distance:.2f}"]
+    for number, what in (
+        (item.headings, "heading"),
+        (item.steps, "step"),
+        (item.bullets, "bullet"),
+        (item.metric_lines, "metric line"),
+        (item.number_lines, "number line"),
+    ):
+        if number:
+            parts.append(many(number, what))
+    return " · ".join(parts) or "no headings, steps, bullets, metric or number lines"
 
 
 def _how(tree: Tree, generation: int, lead: str) -> Iterator[Row]:
@@ -153,7 +163,7 @@ def _how(tree: Tree, generation: int, lead: str) -> Iterator[Row]:
     else:
         why = f": {one_line(str(data['why']))}" if data.get("why") else ""
         text = f"selected by form, not by quality{why}"
-    yield Row("note", text, f"{lead}   ", f"{lead}   ")
+    yield Row("note", text, lead, lead)
 
 
 def interval(data: Mapping[str, Any]) -> str:

@@ -229,6 +229,8 @@ def _lines(row: Row, width: int, palette: Palette) -> list[list[Segment]]:
             return _with_about(row, text, palette.said if row.kind == "picked" else palette.about, width, palette)
         case "need":
             return _hanging(row, f"{row.glyph} ", text, palette.you, width, palette)
+        case "quote":
+            return _hanging(row, "", text, palette.said, width, palette)
         case "note":
             return _hanging(row, f"{row.glyph}  " if row.glyph else "", text, palette.chrome, width, palette)
         case _:
@@ -236,14 +238,12 @@ def _lines(row: Row, width: int, palette: Palette) -> list[list[Segment]]:
 
 
 def _with_about(row: Row, text: str, style: Style, width: int, palette: Palette) -> list[list[Segment]]:
-    """A row of the tree, what it came to at the right; where there is no room for both, below."""
+    """A row of the tree, what it came to at the right; where there is no room for both, after it."""
     about = one_line(row.about)
     lead = f"{row.glyph} "
     room = width - cell_len(row.lead) - cell_len(lead) - cell_len(about) - 2
     if cell_len(text) > room:
-        found = _hanging(row, lead, text, style, width, palette)
-        indent = " " * cell_len(lead)
-        return [*found, [Segment(row.rest + indent, palette.chrome), Segment(about, palette.about)]]
+        return _hanging(row, lead, f"{text} · {about}" if about else text, style, width, palette)
     return [
         [
             Segment(row.lead, palette.chrome),

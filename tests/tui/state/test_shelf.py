@@ -69,7 +69,7 @@ def test_a_crash_is_found_by_the_lock_alone(book: Any, hosts: Any) -> None:
     _load(shelf, reader)
     assert shelf.runs[run].status is Status.RUNNING and not shelf.probe(reader)
     host.kill()
-    host.wait()
+    host.wait(20)
     assert shelf.probe(reader)
     assert shelf.runs[run].status is Status.CRASHED
     reader.close()

@@ -1,0 +1,133 @@
+"""A series row by row: the tree, what was counted, how an answer was selected, when it is read again."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.record import asks
+from engine.record.events import Kind
+from engine.record.reader import Reader
+from tests.tui.conftest import Book
+from tests.tui.series_stage import QUESTION, SeriesStage
+from tui.state.lineage import Tree
+from tui.state.lineage_rows import rows
+
+
+@pytest.fixture
+def stage(book: Book) -> SeriesStage:
+    return SeriesStage(book)
+
+
+def read(stage: SeriesStage) -> Tree:
+    tree = Tree(stage.id)
+    with_reader = Reader(stage.path)
+    assert tree.refresh(with_reader, 0.0)
+    with_reader.close()
+    return tree
+
+
+def drawn(tree: Tree, *, unfolded: bool = False) -> list[str]:
+    return [
+        f"{row.lead}{row.glyph} {row.text}{' | ' + row.about if row.about else ''}".rstrip()
+        for row in rows(tree, unfolded=unfolded)
+    ]
+
+
+def test_the_tree_grows_from_the_question_through_the_answer_that_was_selected(stage: SeriesStage) -> None:
+    stage.second()
+    tree = read(stage)
+    found = drawn(tree)
+    names = [child.run.id for child in tree.children]
+    at = found.index(f" {QUESTION}")
+    assert found[at + 1] == f"├─ ✓ 1.1  {names[0]} | 4 turns · 960 tok"
+    assert found[at + 2].startswith(
+        "│  " + "   2. turn 2  1 heading · 2 steps · 1 bullet · 1 metric line · 3 number lines"
+    )
+    assert f"└─ ✓ 1.2  {names[1]} | 4 turns · 960 tok" in found
+    picked = next(n for n, line in enumerate(found) if "◆ turn 2  2 steps" in line)
+    assert found[picked].endswith("| form 0.61") and found[picked].startswith("   │  ◆")
+    assert found[picked + 1].strip("│ ").startswith("Rare facts are lost first.")
+    assert found[picked + 2].endswith("selected by form, not by quality: the judge is not trusted")
+    assert f"   ├─ ✓ 2.1  {names[2]}  falsify | 2 turns · 480 tok" in found, (
+        "it hangs below the answer it was sown with"
+    )
+    assert any("◆ turn 2  distance 0.42 · 2 steps" in line for line in found)
+    assert not any("quality" in line and "not" not in line and "no " not in line for line in found)
+
+
+def test_the_judge_its_interval_and_the_comparison_stand_below(stage: SeriesStage) -> None:
+    stage.second("judge")
+    tree = read(stage)
+    text = "\n".join(drawn(tree))
+    interval = "preferred in 75% of 6 pairs (4 won, 1 tied, 1 lost; 95 % interval 35% to 97%)"
+    assert f"selected by the judge: {interval}" in text
+    assert f"is not trusted, so that nothing is selected by quality. Tried on real text against the same with its" \
+           f" sentences shuffled, the real one was {interval}" in text  # fmt: skip
+    assert f"against the unevolved run the evolved answers were {interval}" in text
+    assert "the unevolved run has used 1.1k tokens of 2.3k" in text
+    base = tree.children[-1].run.id
+    assert sum(base in line for line in text.splitlines()) == 1, "it stands beside the tree, not in it"
+    courses = {row.text: row.series for row in rows(tree) if row.kind == "measure"}
+    assert courses["form"] == ((1, 0.61), (2, 0.7)) and courses["distance"] == ((2, 0.42),)
+    assert tree.figures[:2] == ["generation 2 of 2", "5 runs"] and "budget 0 of 60k" in tree.figures
+
+
+def test_principles_and_further_answers_are_folded(stage: SeriesStage) -> None:
+    stage.second()
+    tree = read(stage)
+    assert "▸ 2 principles" in "\n".join(drawn(tree)) and "1 Plant ten facts." not in drawn(tree)
+    assert "1 Plant ten facts." in drawn(tree, unfolded=True)
+
+
+def test_before_anything_is_ranked_one_is_told_what_comes(stage: SeriesStage) -> None:
+    assert any("The first run is on its way." in line for line in drawn(read(stage)))
+    child = stage.child(1, 1)
+    tree = read(stage)
+    assert f"└─ ● 1.1  {child.run.id} | 0 turns · 0 tok" in [line.replace("⌁", "●") for line in drawn(tree)]
+    assert any("Nothing is ranked yet." in line for line in drawn(tree))
+
+
+def test_what_a_run_asks_stands_first(stage: SeriesStage) -> None:
+    child = stage.child(1, 1)
+    stage.book.do(lambda db: asks.open_ask(db, child.run.n, "choose", "429 three \x1b[1mtimes?", ()))
+    first = rows(read(stage))[0]
+    assert (first.kind, first.run, first.text) == (
+        "need",
+        child.run.id,
+        f"run {child.run.id} asks: 429 three ␛[1mtimes?",
+    )
+
+
+def test_a_judge_that_could_not_be_tried_and_a_comparison_that_could_not_be_made_say_why(stage: SeriesStage) -> None:
+    stage.tell(Kind.JUDGE_TRIED, model="x/y", trusted=False, why="no such model")
+    base = stage.child(1, 1, purpose="baseline", of=1)
+    stage.tell(Kind.BASELINE_COMPARED, child=base.run.id, tokens=10, budget=20, why="the judge is not trusted")
+    found = drawn(read(stage))
+    assert " could not be tried: no such model" in found
+    assert " no comparison of quality is possible: the judge is not trusted" in found
+
+
+def test_a_list_of_runs_is_no_tree(book: Book) -> None:
+    stage = SeriesStage(book, pipeline=None, question=None, runs=[{}, {}])
+    one = stage.child(1, 1, purpose="play")
+    tree = read(stage)
+    assert "1.1  Can small models teach?: 1.1" in drawn(tree)[0] and rows(tree)[0].run == one.run.id
+    assert tree.figures[0] == "1 run"
+
+
+def test_it_is_read_again_only_when_something_has_changed(stage: SeriesStage) -> None:
+    child = stage.child(1, 1)
+    reader = Reader(stage.path)
+    tree = Tree(stage.id)
+    assert tree.refresh(reader, 0.0) and not tree.refresh(reader, 9.0)
+    other = stage.book.run("Another run")
+    last = reader.newest()
+    stage.book.begin(child.run.id, "Questioner")
+    tree.apply([event for event in reader.events(0) if event.run == other or event.id > last])
+    assert not tree.refresh(reader, 10.0), "neither another run nor a word on its way"
+    stage.book.finish(child.run.id)
+    tree.apply(reader.events(last))
+    assert tree.refresh(reader, 11.0)
+    tree.apply(reader.events(last))
+    assert not tree.refresh(reader, 11.1) and tree.refresh(reader, 12.0), "not oftener than can be read"
+    reader.close()

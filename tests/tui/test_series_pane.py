@@ -1,0 +1,176 @@
+"""A series in the app: opened from the runs, followed, steered, started with the question of a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from engine.record import runs
+from engine.record.runs import Status
+from engine.runs import catalog, kinds
+from engine.runs.control import Control
+from tests.tui.conftest import Book, screen_text, until
+from tests.tui.series_stage import ANSWERS, QUESTION, SeriesStage
+from tests.tui.test_new_duel import OFFERED
+from tui.app import TertuliaApp
+from tui.panes.series import SeriesPane
+from tui.widgets.confirm import Confirm
+from tui.widgets.help import Help
+from tui.widgets.new_series import JudgePicker, NewSeries
+
+SIZE = (120, 40)
+
+
+@pytest.fixture
+def stage(book: Book) -> SeriesStage:
+    return SeriesStage(book)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What was asked of the control API."""
+    found: list[tuple[Any, ...]] = []
+    for name in ("pause", "resume", "stop", "skip", "bye"):
+        monkeypatch.setattr(Control, name, lambda self, run, *more, name=name: found.append((name, run)))
+    return found
+
+
+def app_of(book: Book) -> TertuliaApp:
+    return TertuliaApp(book.path, clock=lambda: book.now)
+
+
+async def opened(pilot: Any, app: TertuliaApp, stage: SeriesStage) -> SeriesPane:
+    await until(pilot, lambda: app.shelf.loaded)
+    app.open_run(stage.id)
+    await until(pilot, lambda: isinstance(app.panes.pane(0), SeriesPane) and app.panes.here == 0)
+    pane = app.panes.pane(0)
+    assert isinstance(pane, SeriesPane)
+    return pane
+
+
+async def test_the_tree_is_the_preview_and_opens_and_leads_to_its_runs(stage: SeriesStage) -> None:
+    stage.second()
+    stage.over()
+    app = app_of(stage.book)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: app.shelf.loaded)
+        await pilot.press("G")
+        await until(pilot, lambda: "├─ ✓ 1.1" in screen_text(app) and "5 runs" in screen_text(app))
+        assert "14" in screen_text(app).splitlines()[9], "turns of a series are those of its runs"
+        await pilot.press("enter")
+        await until(pilot, lambda: app.panes.here == 0)
+        assert "generation 2 of 2" in screen_text(app) and "selected by form, not by quality" in screen_text(app)
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: app.panes.here == 2)
+        await until(pilot, lambda: app.panes.pane(2).transcript.chosen_entry)  # type: ignore[union-attr]
+        entry = app.panes.pane(2).transcript.chosen_entry  # type: ignore[union-attr]
+        assert entry.seq == 2 and entry.text == ANSWERS[0]
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: app.panes.here == 1)
+        await pilot.press("1", "k")
+        await until(pilot, lambda: "part of" in screen_text(app))
+
+
+async def test_it_grows_while_it_is_watched(stage: SeriesStage, hosts: Callable[..., Any]) -> None:
+    app = app_of(stage.book)
+    hosts(stage.path, stage.id)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, stage)
+        assert "The first run is on its way." in screen_text(app) and QUESTION in screen_text(app)
+        child = stage.child(1, 1)
+        await until(pilot, lambda: child.run.id in screen_text(app))
+        stage.say(child, "What is teaching?")
+        await until(pilot, lambda: "1 turn ·" in screen_text(app))
+
+
+async def test_its_keys_steer_it_and_say_why_they_are_off(
+    stage: SeriesStage, hosts: Callable[..., Any], asked: list[tuple[Any, ...]]
+) -> None:
+    hosts(stage.path, stage.id)
+    app = app_of(stage.book)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await opened(pilot, app, stage)
+        await pilot.press("space", "s", "b", "x")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("y")
+        await until(pilot, lambda: len(asked) == 4)
+        assert asked == [(name, stage.id) for name in ("pause", "skip", "bye", "stop")]
+        await pilot.press("o")
+        await until(pilot, lambda: any(note.message == "nothing is folded" for note in app._notifications))
+        stage.over()
+        await until(pilot, lambda: pane.why_off("pause") == "the series is finished")
+        await pilot.press("space")
+        await until(pilot, lambda: asked[4:] == [("resume", stage.id)])
+
+
+async def test_the_help_says_what_is_counted(stage: SeriesStage) -> None:
+    stage.second()
+    app = app_of(stage.book)
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot, app, stage)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        assert "Keys in Series" in screen_text(app)
+        await pilot.press(*["j"] * 60)
+        await until(pilot, lambda: "not how good it is" in " ".join(screen_text(app).split()))
+
+
+async def test_a_series_that_is_deleted_leaves_a_line_and_no_crash(stage: SeriesStage) -> None:
+    stage.second()
+    stage.over()
+    app = app_of(stage.book)
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot, app, stage)
+        Control(stage.path, "somebody").delete(stage.id)
+        app.panes.pane(0).series.reset()  # type: ignore[union-attr]
+        await until(pilot, lambda: f"✗ no run {stage.id}" in screen_text(app) or "✗" in screen_text(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.panes.here == 1)
+
+
+async def test_a_loop_that_has_ended_lends_its_question_to_a_series(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Any] = []
+
+    def start(self: Control, pipeline: Any) -> str:
+        started.append(pipeline)
+        return SeriesStage(book).id
+
+    monkeypatch.setattr(Control, "start", start)
+    monkeypatch.setattr(catalog, "models", lambda: OFFERED)
+    duel = book.run("A duel", age=90)
+    seats = [{"name": name, "model": "ollama/llama3.2", "human": False} for name in ("Questioner", "Creator")]
+    spec = {"kind": "loop", "title": "A loop", "question": QUESTION, "seats": seats, "limits": {"turns": 4}}
+
+    def write(db: Any) -> str:
+        name = runs.create(db, "loop", "A loop", spec)
+        runs.end(db, runs.find(db, name).n, Status.FINISHED, "limit:turns", None)
+        return name
+
+    loop = book.do(write)
+    app = app_of(book)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.shelf.loaded)
+        current = app.panes.runs.list.current
+        await pilot.press("v" if current and current.id == duel else "j", "v")
+        await until(pilot, lambda: any("only a loop" in note.message for note in app._notifications))
+        await pilot.press("g", "v")
+        await until(pilot, lambda: isinstance(app.screen, NewSeries) and app.screen._base)
+        assert app.screen.draft.question == QUESTION and app.screen.draft.model == "ollama/llama3.2"  # type: ignore[attr-defined]
+        app.screen.query_one("#judge").focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, JudgePicker) and app.screen._choices is not None)
+        await pilot.press(*"nobody", "enter")
+        await until(pilot, lambda: isinstance(app.screen, NewSeries))
+        app.screen.query_one("#turns").focus()
+        await pilot.press("end", "backspace", "backspace", "x")
+        await until(pilot, lambda: "a whole number, 2 or more" in screen_text(app))
+        await pilot.press("backspace", "4", "ctrl+s")
+        await until(pilot, lambda: app.panes.here == 0)
+    assert loop and len(started) == 1
+    found = kinds.load("series").validate(started[0], "the form")
+    assert found["question"] == QUESTION and found["judge"] is None and found["pipeline"]["limits"]["turns"] == 4
+    assert {seat["model"] for seat in found["pipeline"]["seats"]} == {"ollama/llama3.2"}
