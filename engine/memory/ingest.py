@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from engine.memory.loglike import why_log
@@ -54,13 +55,14 @@ Report = Callable[[int, int, str], None]
 def add(
     store: Store, embedder: Embedder | None, paths: Sequence[str], limits: Ingest, report: Report | None = None
 ) -> Outcome:
-    """Remember files and all below folders, from now on. Raises UsageError on a path that is not there, before
+    """Remember files and all below folders, from now on; a file that is named itself and could not be read the last
+    time is tried again. Raises UsageError on a path that is not there, before
     anything is read, and where the store's vectors are another model's."""
     roots = [absolute(path) for path in paths]
     _same_model(store, embedder)
     for root in roots:
         store.add_root(root)
-    return _Ingest(store, embedder, limits, report).run(roots)
+    return _Ingest(store, embedder, limits, report).run(roots, frozenset(roots))
 
 
 def refresh(store: Store, embedder: Embedder | None, limits: Ingest, report: Report | None = None) -> Outcome:
@@ -152,8 +154,10 @@ class _Ingest:
         self._report = report or (lambda done, total, path: None)
         self._outcome = Outcome()
         self._batch: list[Document] = []
+        self._manner = _manner(limits)
 
-    def run(self, roots: Sequence[str]) -> Outcome:
+    def run(self, roots: Sequence[str], named: Collection[str] = ()) -> Outcome:
+        """`named` are files that are read even where that was in vain before."""
         began = time.monotonic()
         outcome = self._outcome
         walk = Walk(frozenset(self._limits.skip))
@@ -169,11 +173,14 @@ class _Ingest:
         self._forget(known, found, walk, roots)
         if outcome.forgotten:
             known = {item.path: item for root in roots for item in self._store.items(under=root)}
-        changed = [source for source in found.values() if not _unchanged(source, known.get(source.path))]
-        outcome.same = len(found) - len(changed)
+        changed = [source for source in found.values() if source.path in named or not self._unchanged(source, known)]
+        left = found.keys() - {source.path for source in changed}
+        bad = [known[path] for path in left if known[path].state == FAILED]
+        outcome.faults += sorted((item.path, item.error) for item in bad)
+        outcome.same = len(left) - len(bad)
         with Reading(self._limits) as reading:
             wanted = ((source, _known(known.get(source.path))) for source in changed)
-            for number, (source, answer) in enumerate(reading.read(wanted), outcome.same + 1):
+            for number, (source, answer) in enumerate(reading.read(wanted), len(left) + 1):
                 self._one(source, answer, new=source.path not in known)
                 self._report(number, len(found), source.path)
         self._flush()
@@ -198,9 +205,9 @@ class _Ingest:
     def _one(self, source: Source, document: Document | UnreadableError | None, *, new: bool) -> None:
         outcome = self._outcome
         if isinstance(document, UnreadableError):
-            why = str(document)
+            why, manner = str(document), self._manner if document.lasting else b""
             outcome.faults.append((source.path, why))
-            self._store.note_failure(source.path, source.kind, source.size, source.mtime_ns, FAILED, why)
+            self._store.note_failure(source.path, source.kind, source.size, source.mtime_ns, FAILED, why, manner)
             return
         if document is None:
             self._store.touch(source.path, source.mtime_ns)
@@ -222,6 +229,14 @@ class _Ingest:
         if len(self._batch) >= _FILES or sum(len(one.passages) for one in self._batch) >= _CHUNKS:
             self._flush()
 
+    def _unchanged(self, source: Source, known: Mapping[str, Item]) -> bool:
+        """A file that could not be read is tried again once it, a limit or the program is another."""
+        item = known.get(source.path)
+        if item is None or (item.state == FAILED and item.hash != self._manner):
+            return False
+        settled = item.added * 1e9 - source.mtime_ns > _SETTLED_NS
+        return item.size == source.size and item.mtime_ns == source.mtime_ns and settled
+
     def _flush(self) -> None:
         if not self._batch:
             return
@@ -233,12 +248,9 @@ class _Ingest:
         self._batch = []
 
 
-def _unchanged(source: Source, item: Item | None) -> bool:
-    """A file that could not be read is tried again: the limits may be others now."""
-    if item is None or item.state == FAILED:
-        return False
-    settled = item.added * 1e9 - source.mtime_ns > _SETTLED_NS
-    return item.size == source.size and item.mtime_ns == source.mtime_ns and settled
+def _manner(limits: Ingest) -> bytes:
+    """What decides, besides a file itself, whether it can be read: the limits, and this program."""
+    return hashlib.sha256(f"{limits.model_dump_json()} {version('tertulia')}".encode()).digest()
 
 
 def _known(item: Item | None) -> bytes:

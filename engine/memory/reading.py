@@ -34,7 +34,11 @@ _GRACE = 5.0
 
 
 class UnreadableError(Exception):
-    """A file that is not kept: one line that says why."""
+    """A file that is not kept: one line that says why. `lasting` where that lies in the file and the limits alone."""
+
+    def __init__(self, why: str, *, lasting: bool = True) -> None:
+        super().__init__(why)
+        self.lasting = lasting
 
 
 class Reading:
@@ -86,17 +90,20 @@ class Reading:
         line = self._line(self._process.stdout.fileno(), time.monotonic() + limits.seconds)
         answer = json.loads(line) if line else {}
         if not line or answer.get("last"):
+            code = self._process.wait(_GRACE) if line == b"" else 0
             self._end()
             for request in others:
                 self._send(request)
-            if line is None:
+            if line is None or code == -signal.SIGALRM:
                 return UnreadableError(f"takes more than {limits.seconds:g} s to read ({_KEY}seconds)")
             if not line:
-                return UnreadableError(_too_big(limits.megabytes))
+                how = f"signal {-code}" if code < 0 else f"exit code {code}"
+                room = f"{_KEY}megabytes is {limits.megabytes}"
+                return UnreadableError(f"ends the process that reads it ({how}), perhaps for want of memory ({room})")
         if answer.get("same"):
             return None
         if "error" in answer:
-            return UnreadableError(answer["error"])
+            return UnreadableError(answer["error"], lasting=not answer.get("passing"))
         passages = [Passage(place, text) for place, text in answer["passages"]]
         size, digest = answer["size"], bytes.fromhex(answer["hash"])
         title, links = answer["title"], answer["links"]
@@ -162,7 +169,7 @@ def main() -> None:
         try:
             answer = _answer(json.loads(line), limits)
         except OSError as error:
-            answer = {"error": f"cannot be read: {error.strerror}"}
+            answer = {"error": f"cannot be read: {error.strerror}", "passing": True}
         except ValueError as error:
             answer = {"error": " ".join(str(error).split())[:300]}
         except MemoryError:

@@ -104,8 +104,8 @@ class Store(Protocol):
     def note_failure(
         self, path: str, kind: str, size: int, mtime_ns: int, state: str, error: str, digest: bytes = b""
     ) -> None:
-        """Keep that a source could not be read (FAILED) or holds nothing of its own (COPY, with the SHA-256 that it
-        shares), in place of what it said."""
+        """Keep that a source could not be read (FAILED, with a digest of how it was tried) or holds nothing of its own
+        (COPY, with the SHA-256 that it shares), in place of what it said."""
         ...
 
     def touch(self, path: str, mtime_ns: int) -> None:

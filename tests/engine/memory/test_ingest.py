@@ -11,15 +11,18 @@ import sys
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.memory import ingest, settings
 from engine.memory.ingest import Outcome
+from engine.memory.reading import Reading, UnreadableError
 from engine.memory.settings import Ingest
 from engine.memory.sqlite_store import SqliteStore
+from engine.memory.walk import Source, Walk
 from engine.settings.errors import UsageError
 from tests.engine.memory.letters import Letters
 
@@ -213,19 +216,62 @@ def test_what_takes_too_long_or_too_much_ends_and_the_rest_is_read(
         "    while b'HANG' in data: pass\n"
         "    if b'GROW' in data: bytearray(1 << 33)\n"
         "    if b'DIE' in data: import os; os._exit(9)\n"
+        "    if b'ALARM' in data: import signal; signal.raise_signal(signal.SIGALRM)\n"
         "    return genuine(data, html=html)\n"
         "extract.decode = decode\n"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])]))
-    for name in ("1 good", "2 HANG", "3 good", "4 GROW", "5 good", "6 DIE", "7 good"):
+    for name in ("1 good", "2 HANG", "3 good", "4 GROW", "5 good", "6 DIE", "7 good", "8 ALARM"):
         (docs / f"{name}.txt").write_text(name)
     outcome = add(store, docs, seconds=2)
     assert outcome.added == 4
     assert [why for _, why in outcome.faults] == [
         "takes more than 2 s to read (memory.yml: ingest.seconds)",
         "cannot be read within 1024 MB of memory (memory.yml: ingest.megabytes)",
-        "cannot be read within 1024 MB of memory (memory.yml: ingest.megabytes)",
+        "ends the process that reads it (exit code 9), perhaps for want of memory"
+        " (memory.yml: ingest.megabytes is 1024)",
+        "takes more than 2 s to read (memory.yml: ingest.seconds)",
     ]
+
+
+def test_what_could_not_be_read_is_not_tried_again_until_something_is_other(
+    store: SqliteStore, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = time.time() - 100
+    for name, data in (("bad.txt", b"\0\1\2" * 500), ("big.txt", b"x" * 900), ("good.txt", b"good")):
+        (docs / name).write_bytes(data)
+        os.utime(docs / name, (old, old))
+    first = add(store, docs, max_bytes=2000, max_text=600)
+    tried: list[str] = []
+    genuine = Reading.read
+
+    def watched(self: Reading, wanted: Iterable[tuple[Source, bytes]]) -> Iterator[Any]:
+        files = list(wanted)
+        tried.extend(source.path.rpartition("/")[2] for source, _ in files)
+        return genuine(self, files)
+
+    monkeypatch.setattr(Reading, "read", watched)
+    again = add(store, docs, max_bytes=2000, max_text=600)
+    assert tried == [] and again.same == 1 and again.faults == first.faults and len(first.faults) == 2
+    add(store, docs / "bad.txt", max_bytes=2000, max_text=600)
+    assert tried == ["bad.txt"], "the user asked for this one"
+    other = add(store, docs, max_bytes=2000, max_text=1000)
+    assert sorted(tried) == ["bad.txt", "bad.txt", "big.txt"] and other.changed == 1, "a limit is another"
+    (docs / "bad.txt").write_text("good now")
+    assert add(store, docs, max_bytes=2000, max_text=1000).changed == 1
+
+
+def test_what_may_not_be_read_is_tried_again(store: SqliteStore, docs: Path) -> None:
+    """A file that vanishes between being found and being read stands for one whose rights change."""
+    reading = Reading(limits())
+    (docs / "a.txt").write_text("here")
+    walk = Walk(frozenset())
+    (source,) = walk.below(str(docs))
+    (docs / "a.txt").unlink()
+    with reading:
+        ((_, why),) = reading.read([(source, b"")])
+    assert isinstance(why, UnreadableError) and not why.lasting
+    assert str(why) == "cannot be read: No such file or directory"
 
 
 def test_a_folder_that_may_not_be_looked_into_keeps_what_was_read(
