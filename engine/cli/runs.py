@@ -20,7 +20,6 @@ from engine.settings.errors import UsageError
 
 if TYPE_CHECKING:
     from engine.record.lineage import Child
-    from engine.record.reader import Reader
 
 
 @click.command()
@@ -39,7 +38,7 @@ def runs(session: Session, text: str, limit: int, as_json: bool) -> None:
         return
     reader = session.reader()
     try:
-        found = [_with_children(reader, run) for run in reader.runs(text, limit)]
+        found = [lineage.with_children(reader.db, run) for run in reader.runs(text, limit)]
         total = reader.run_count()
     finally:
         reader.close()
@@ -84,8 +83,7 @@ def show(session: Session, run: str, number: int | None, as_json: bool) -> None:
         members = lineage.children(reader.db, found.n, session.database)
         tale = series.objects(reader.db, found)
         given = citations.of_run(reader.db, found.n)
-        found = _with_children(reader, found)
-        source = dataclasses.replace(source, run=found)
+        found = source.run
     finally:
         reader.close()
     if number is not None:
@@ -223,16 +221,6 @@ def child_object(child: Child) -> dict[str, Any]:
         "seed": child.seed,
         "mutation": child.mutation,
     }
-
-
-def _with_children(reader: Reader, run: Run) -> Run:
-    """A series with what its runs have said and used beside its own calls."""
-    if run.kind != "series":
-        return run
-    turns, tokens_in, tokens_out, cost, unpriced = lineage.totals(reader.db, run.n)
-    return dataclasses.replace(
-        run, turns=turns, tokens_in=tokens_in, tokens_out=tokens_out, cost=cost, unpriced=unpriced
-    )
 
 
 def _row(run: Run) -> list[str]:

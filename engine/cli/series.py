@@ -10,54 +10,13 @@ from typing import Any
 from engine.record import lineage
 from engine.record.events import Kind
 from engine.record.export import facts
+from engine.record.export.verdicts import comparison, interval, selection, trial
 from engine.record.lineage import Candidate, Child
 from engine.record.runs import Run
 from engine.record.visible import one_line
 
 _WORDS = 72
 """Characters of an answer that stand for it."""
-
-
-def interval(data: Mapping[str, Any]) -> str:
-    """How often one side was preferred, with its interval and what it is of."""
-    n = data["wins"] + data["ties"] + data["losses"]
-    return (
-        f"preferred in {data['rate']:.0%} of {n} pairs (95 % interval {data['low']:.0%} to {data['high']:.0%}:"
-        f" {data['wins']} won, {data['ties']} tied, {data['losses']} lost)"
-    )
-
-
-def trial(data: Mapping[str, Any]) -> str:
-    """What came of the judge's trial."""
-    who = f"judge {one_line(str(data['model']))}"
-    if data.get("why"):
-        return f"{who} could not be tried: {one_line(str(data['why']))}"
-    asked = data["wins"] + data["ties"] + data["losses"]
-    rest = "" if asked == data["pairs"] else f"; the other {data['pairs'] - asked} pairs could not have changed that"
-    shown = f"text against the same with its sentences shuffled: the real one was {interval(data)}, p {data['p']:.2g}"
-    return f"{who} {'is trusted' if data['trusted'] else 'is not trusted'} ({shown}{rest})"
-
-
-def selection(data: Mapping[str, Any]) -> str:
-    """How a generation was selected, and what was taken."""
-    first = [item for item in data["ranking"] if item["rank"] == 1]
-    how = (
-        f"selected by the judge: {interval(first[0])}" if data["how"] == "judge" else "selected by form, not by quality"
-    )
-    why = f" ({one_line(str(data['why']))})" if data.get("why") else ""
-    why += f"; {len(first)} are equal, the first is taken" if len(first) > 1 else ""
-    return (
-        f"generation {data['generation']}: of {len(data['ranking'])} answers turn {data['selected']['seq']} of run"
-        f" {data['selected']['child']} is {how}{why}"
-    )
-
-
-def comparison(data: Mapping[str, Any]) -> str:
-    """The lineage against the run that was not evolved."""
-    used = f"run {data['child']} has used {data['tokens']:,} tokens of {data['budget']:,}, what the lineage had spent"
-    if data.get("why"):
-        return f"no comparison of quality is possible: {one_line(str(data['why']))}; the unevolved {used}"
-    return f"against the unevolved run the lineage was {interval(data)}, p {data['p']:.2g}; the unevolved {used}"
 
 
 def _queued(data: dict[str, Any]) -> str:

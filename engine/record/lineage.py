@@ -9,7 +9,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -166,6 +166,14 @@ def totals(db: sqlite3.Connection, series: int) -> tuple[int, int, int, float, i
         (series,),
     ).fetchone()
     return tuple(row)
+
+
+def with_children(db: sqlite3.Connection, run: Run) -> Run:
+    """A series with what its runs have said and used beside its own calls; any other run as it is."""
+    if run.kind != "series":
+        return run
+    turns, tokens_in, tokens_out, cost, unpriced = totals(db, run.n)
+    return replace(run, turns=turns, tokens_in=tokens_in, tokens_out=tokens_out, cost=cost, unpriced=unpriced)
 
 
 def of_run(db: sqlite3.Connection, run: int) -> Child | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.record import content, next_prompt, runs
 from engine.record.events import Kind
 from engine.record.export import facts, run_folder
-from engine.record.export.markdown import escaped
+from engine.record.export.escaping import escaped
 from engine.record.export.source import Source
 from engine.record.runs import Run
 from engine.record.visible import one_line

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from engine.record.export import chart, facts
+from engine.record.export import chart, facts, leaderboard
 from engine.record.export.beside import Beside, OfTurn, by_turn
 from engine.record.export.contained import contained
+from engine.record.export.escaping import escaped, quoted
 from engine.record.export.source import Source
 from engine.record.minutes import Aside, Item
 from engine.record.turns import State, Turn
 from engine.record.visible import one_line
-
-_SPECIAL = str.maketrans({char: f"\\{char}" for char in r"\`*_[]<>#|"})
 
 
 def render(source: Source) -> str:
@@ -22,6 +21,8 @@ def render(source: Source) -> str:
         parts.append(_turn(turn))
         if turn.role == "turn" and turn.state is State.FINISHED:
             parts += [_aside(aside) for aside in beside.get(turn.seq, OfTurn()).asides]
+    if source.generations:
+        parts += leaderboard.sections(source.generations)
     parts += annex(source.beside)
     return "\n\n".join(parts) + "\n"
 
@@ -90,11 +91,3 @@ def measures_table(beside: Beside) -> str:
         numbers = " | ".join(f"{value:.3f}" for value in told)
         rows.append(f"| {escaped(name)} | {len(values)} | {numbers} | {chart.sparkline(values)} |")
     return "\n".join(rows)
-
-
-def quoted(text: str) -> str:
-    return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
-
-
-def escaped(text: str) -> str:
-    return one_line(text).translate(_SPECIAL)

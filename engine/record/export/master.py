@@ -12,7 +12,7 @@ from engine.record import next_prompt
 from engine.record.export import facts, rounds
 from engine.record.export.beside import OfTurn, by_turn
 from engine.record.export.contained import contained
-from engine.record.export.markdown import escaped, quoted
+from engine.record.export.escaping import escaped, quoted
 from engine.record.export.rounds import Round
 from engine.record.export.source import Source
 from engine.record.turns import State, Turn

@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.record import content, runs, turns
+from engine.record import content, lineage, runs, turns
 from engine.record.export import beside as beside_it
 from engine.record.export import failures as failed
+from engine.record.export import generations as of_series
 from engine.record.export.beside import NOTHING, Beside
 from engine.record.export.failures import Failure
+from engine.record.export.generations import Generations
 from engine.record.runs import Run
 from engine.record.turns import State, Turn
 from engine.settings.errors import UsageError, nearest
@@ -57,6 +59,8 @@ class Source:
     failures: tuple[Failure, ...] = ()
     tasks: Mapping[int, str] = field(default_factory=dict)
     """Row of a turn -> what its seat was told to do for that turn, where it was told anew each time."""
+    generations: Generations | None = None
+    """Of a series, its runs and what was found in them."""
 
     @property
     def table(self) -> list[Seat]:
@@ -98,13 +102,15 @@ def read(
         around = beside_it.read(db, run.n) if beside else NOTHING
         failures = failed.read(db, run) if beside else ()
         tasks = _tasks(db, run) if beside else {}
+        generations = of_series.read(db, run) if beside and run.kind == "series" else None
+        run = lineage.with_children(db, run)
     finally:
         if outermost:
             db.execute("COMMIT")
     if live:
         found = [live if turn.n == live.n else turn for turn in found]
     seats = _seats(spec, found, frames)
-    return Source(run, spec, seats, seats, tuple(found), heard, around, failures, tasks)
+    return Source(run, spec, seats, seats, tuple(found), heard, around, failures, tasks, generations)
 
 
 def _seats(spec: dict[str, Any], found: list[Turn], frames: dict[str, dict[str, Any]]) -> tuple[Seat, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.record.export import chart
-from engine.record.export.markdown import escaped
+from engine.record.export.escaping import escaped
 from engine.record.report import cells
 from engine.record.report.digest import Digest, Entry
 from engine.record.report.flags import Flags

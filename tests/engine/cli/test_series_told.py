@@ -74,6 +74,13 @@ def test_an_evolution_is_told_shown_and_listed(cli: Cli, evolving: Path, databas
     assert data["generations"][0]["principles"][0] == "It loses 3 signals."
     assert data["comparison"]["why"] == "the series names no judge" and data["lineage"]["reason"] == "generations"
 
+    document = cli("export", whole["id"], "--format", "md").out
+    assert f"- Turns: {whole['turn_count']}\n" in document and "\n## Generation 2\n" in document
+    ranking = document[document.index("| rank |") :].splitlines()
+    assert ranking[2].startswith(f"| 1 | {first} | 4 | ") and ranking[3].startswith(f"| 2 | {first} | 2 | ")
+    assert "> It loses 3 signals.\n> - Bells\n> - Trams\n\n### Principles\n\n- It loses 3 signals." in document
+    assert document.index("## Not evolved") < document.index("no comparison of quality is possible")
+
     assert f"series {whole['id']}; remove that" in cli("rm", first, "--yes").err
     assert cli("rm", whole["id"], "--yes").code == 0 and cli("runs", "--json").lines == []
 

@@ -342,3 +342,23 @@ async def test_an_evolution_survives_its_host_killed_after_any_commit(lab: Lab) 
         assert story(run) == expected, f"killed after commit {after}"
         # the trial is a row of 22 pairs, each of six commits: a few of them stand for all
         after += 1 if after < 4 else 53 if after < 6 * PAIRS else 5
+
+
+async def test_a_child_that_cannot_be_played_ends_its_series_with_the_reason(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = lab.stage.create(lab.pipeline())
+    with monkeypatch.context() as patch:
+        patch.setattr(spawn, "spawn", lambda database, run, level: None)
+        outcome = await lab.go_on(run)
+        [child] = lab.children(run)
+        assert (outcome.status, outcome.reason) == (Status.FAILED, "child")
+        assert outcome.detail == f"run {child.run.id}: its host has died 3 times at the same turn"
+
+        def full(*_: Any) -> None:
+            raise RecordError("the disk is full")
+
+        patch.setattr(spawn, "spawn", full)
+        assert (await lab.go_on(run)).detail == "the disk is full"
+    assert (await lab.go_on(run)).reason == "generations"
+    assert lab.children(run)[0].run.id == child.run.id and len(lab.children(run)) == 4
