@@ -48,7 +48,7 @@ PACKAGES = {
 @pytest.mark.parametrize("package", PACKAGES)
 def test_importing_a_package_brings_only_what_it_may_use(package: str) -> None:
     code = f"import sys, json, {package}; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, text=True, check=True)
     loaded = set(json.loads(done.stdout))
     assert package in loaded
     assert loaded & set(PACKAGES[package]) == set()
@@ -60,7 +60,7 @@ def test_looking_is_light(words: list[str], database: Path) -> None:
     code = "import sys; from engine.cli.main import main\n"
     code += "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
     code += "import json; print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, timeout=60, text=True, check=True)
     loaded = set(json.loads(done.stderr.splitlines()[-1]))
     assert words == ["--help"] or "A question evolves" in done.stdout
     assert "engine.cli.main" in loaded

@@ -11,6 +11,7 @@ import click
 
 from engine.cli.memory_store import chosen_embedder, faults, items_of, writing
 from engine.cli.narration import narrate, shows_progress, warn
+from engine.cli.prompt import confirm
 from engine.cli.session import Failure, Session, current
 from engine.record.visible import one_line
 from engine.settings.errors import UsageError
@@ -82,18 +83,21 @@ def note(session: Session, text: str, title: str) -> None:
 def forget(session: Session, what: str, yes: bool) -> None:
     """Forget a document, or all below a folder. The files themselves stay; what was cited in runs stays readable.
 
+    `refresh` does not read it again, `add` does.
+
     \b
     Example:  tertulia memory forget ~/notes/old --yes
     """
+    from engine.memory import ingest
+
     with writing(session, must_exist=True) as store:
         items, root = items_of(store, what)
         if not yes:
             if not sys.stdin.isatty():
                 raise UsageError(f"this forgets {_documents(len(items))}; say --yes")
-            click.confirm(f"Forget {_documents(len(items))}?", abort=True, err=True)
-        gone = store.forget([item.n for item in items])
-        if root:
-            store.remove_root(root)
+            if not confirm(f"Forget {_documents(len(items))}?"):
+                raise click.Abort
+        gone = ingest.forget(store, items, root)
     narrate(f"forgot {_documents(gone)}")
 
 

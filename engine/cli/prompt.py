@@ -11,6 +11,9 @@ from engine.cli.style import paint
 from engine.record.asks import Ask
 from engine.record.visible import one_line, visible
 
+_LOOK = 0.02
+"""Seconds between looks for an answer."""
+
 
 class Lines:
     """Whole lines from a terminal's stdin, without ever waiting for one."""
@@ -36,6 +39,20 @@ class Lines:
         """Forget what was typed before a question was put."""
         while self.poll() is not None:
             pass
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal; no where nothing is typed. Unlike `input`, it never misses a Ctrl-C that comes at once."""
+    lines = Lines()
+    while True:
+        print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
+        while (line := lines.poll()) is None and not lines.ended:
+            time.sleep(_LOOK)
+        if (answer := (line or "").strip().lower()) in ("y", "yes"):
+            return True
+        if answer in ("", "n", "no"):
+            return False
+        print("y or n", file=sys.stderr)
 
 
 def put(ask: Ask) -> None:

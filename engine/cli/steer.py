@@ -160,12 +160,13 @@ def rm(session: Session, run: str, yes: bool) -> None:
     finally:
         reader.close()
     if not yes:
+        from engine.cli.prompt import confirm
         from engine.record.visible import one_line
 
         if not sys.stdin.isatty():
             raise UsageError(f"rm deletes run {found.id} for good; say --yes")
         question = f"Delete run {found.id} ({one_line(found.title, 60)}, {found.turns} turns)?"
-        if not click.confirm(question, err=True):
+        if not confirm(question):
             narrate(f"run {found.id} stays")
             return
     session.control().delete(found.id)

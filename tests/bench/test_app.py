@@ -81,7 +81,7 @@ class Screen:
 
     def close(self) -> None:
         self.process.kill()
-        self.process.wait()
+        self.process.wait(20)
         os.close(self.master)
 
 
@@ -186,7 +186,7 @@ def test_four_runs_at_a_hundred_tokens_a_second(home: Path, place: str) -> None:
     finally:
         screen.close()
         feeder.kill()
-        feeder.wait()
+        feeder.wait(20)
     print(
         f"\nfour runs at 100 tokens/s, {place} on screen: {share * 100:.1f} % of a core,"
         f" {drawn / seconds / 1000:.0f} kB/s to the terminal;"

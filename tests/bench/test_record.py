@@ -69,7 +69,7 @@ def queue(database: Path, pipeline: dict[str, Any]) -> str:
 def host(database: Path, run: str) -> list[tuple[int, float]]:
     """Play the run in a process of its own; (turn, CPU seconds) at the beginning and end of each turn."""
     done = subprocess.run(
-        [sys.executable, "-c", _HOST, str(database), run], capture_output=True, text=True, timeout=600, check=False
+        [sys.executable, "-c", _HOST, str(database), run], capture_output=True, text=True, timeout=6000, check=False
     )
     seen = json.loads(done.stdout.splitlines()[-1])
     assert seen["code"] == 0, done.stderr
@@ -86,7 +86,9 @@ def bare(model: str, database: Path, run: str, after: int, folder: Path) -> floa
         ]
     path = folder / "requests.json"
     path.write_text(json.dumps(asked))
-    done = subprocess.run([sys.executable, "-c", _BARE, model, str(path)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", _BARE, model, str(path)], capture_output=True, timeout=600, text=True, check=True
+    )
     return float(done.stdout)
 
 
@@ -163,7 +165,9 @@ def test_overhead_per_turn(
             turn = (max(at for _, at in marks) - began) / measured * 1000
             adapter = bare("tested/tiny", database, run, history, private_home) / measured * 1000
             asked = str(private_home / "requests.json")
-            done = subprocess.run([sys.executable, "-c", _SDK, url, asked], capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [sys.executable, "-c", _SDK, url, asked], capture_output=True, timeout=600, text=True, check=True
+            )
             sdk = float(done.stdout) / measured * 1000
             measures.append((turn, adapter, sdk))
         server.stdin.close()

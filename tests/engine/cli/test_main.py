@@ -43,7 +43,7 @@ for words in (["--help"], ["runs"], ["show", "last"], ["search", "horses"], ["as
     loaded = [name for name in {HEAVY!r} if name in sys.modules]
     assert not loaded, (words, loaded)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -169,7 +169,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(record: str, database: Path) 
     read, write = os.pipe()
     os.close(read)
     words = [sys.executable, "-m", "engine", "show", "last", "--db", str(database)]
-    done = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -192,6 +192,6 @@ def test_the_shell_completes_commands_and_runs(record: str, database: Path) -> N
             "COMP_CWORD": str(point),
         }
         done = subprocess.run(
-            [sys.executable, "-m", "engine"], env=environment, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "engine"], env=environment, capture_output=True, text=True, timeout=60, check=False
         )
         assert f"plain,{expected}" in done.stdout, done

@@ -68,6 +68,8 @@ def test_listing_showing_and_forgetting(cli: Cli, docs: Path) -> None:
     refused = cli("memory", "forget", docs)
     assert refused.code == 2 and "say --yes" in refused.err
     assert "forgot 1 document" in cli("memory", "forget", listed[0]["id"], "--yes").err
+    assert "forgotten" not in cli("memory", "refresh").err and cli("memory", "show", docs / "cake.txt").code == 2
+    assert cli("memory", "forget", docs / "cake.txt", "--yes").code == 2, "it is forgotten already"
     assert "forgot 3 documents" in cli("memory", "forget", docs, "--yes").err
     assert cli("memory", "search", "ships").out == "" and "nothing to read" in cli("memory", "refresh").err
     assert cli("memory", "forget", "77", "--yes").code == 2 and docs.joinpath("cake.txt").exists()
@@ -184,6 +186,8 @@ def test_help_brings_no_numpy(docs: Path) -> None:
     code = "import sys; from engine.cli.main import main; main(sys.argv[1:]); import json\n"
     code += "print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
     for words in (["--help"], ["memory", "--help"], ["memory", "search", "--help"]):
-        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, timeout=60, text=True, check=True
+        )
         loaded = set(json.loads(done.stderr.splitlines()[-1]))
         assert loaded & {"numpy", "tokenizers", "pypdf", "pydantic", "engine.memory.store"} == set()

@@ -62,7 +62,7 @@ def live(pipeline: Pipeline, place: Path) -> Iterator[tuple[subprocess.Popen[str
     (folder,) = kept(place)
     yield process, folder
     process.kill()
-    process.communicate()
+    process.communicate(timeout=20)
 
 
 def gone(process: psutil.Process) -> bool:

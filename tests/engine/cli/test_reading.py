@@ -189,6 +189,16 @@ def test_rm_asks_and_takes_no_for_an_answer(typed: str, code: int, cli: Cli, rec
     assert ("stays" in terminal.seen) is (typed in ("n\n", "\n"))
 
 
+def test_rm_asks_again_where_the_answer_is_neither(cli: Cli, record: str, database: Path) -> None:
+    terminal = Terminal("--db", database, "rm", record)
+    terminal.until(r"\[y/N\]: ")
+    terminal.type("perhaps\n")
+    terminal.until(r"y or n\s+Delete run \w+ .*\[y/N\]: ")
+    terminal.type("\x04")
+    assert terminal.wait() == 0 and "stays" in terminal.seen
+    assert [run["id"] for run in cli("runs", "--json").lines] == [record]
+
+
 def test_an_empty_file_is_no_record_yet(cli: Cli, database: Path) -> None:
     database.touch()
     for words in (["runs"], ["show", "last"], ["asks"]):

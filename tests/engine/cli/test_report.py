@@ -139,7 +139,7 @@ def test_reporting_on_a_live_record_changes_nothing(cli: Cli, talked: str, datab
 def test_a_report_imports_nothing_heavy(talked: str, database: Path) -> None:
     code = "import sys; from engine.cli.main import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
     words = [sys.executable, "-c", code, "--db", str(database), "report", "all"]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    done = subprocess.run(words, capture_output=True, timeout=60, text=True, check=True)
     loaded = set(done.stderr.split())
     assert "engine.record.report.study" in loaded
     assert not loaded & {"pydantic", "numpy", "openai", "anthropic", "textual", "rich", "sqlite_utils", "engine.talk"}

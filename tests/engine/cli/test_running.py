@@ -55,17 +55,31 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._fd, text.encode())
 
-    def wait(self) -> int:
-        """The exit code, once the program has ended."""
-        while True:
-            try:
-                if not (data := os.read(self._fd, 65536)):
-                    break
-            except OSError:
-                break
-            self.seen += data.decode()
+    def wait(self, seconds: float = 30) -> int:
+        """The exit code, once the program has ended. One that does not is killed."""
+        deadline = time.monotonic() + seconds
+        ended = (0, 0)
+        while ended[0] == 0:
+            if time.monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+                raise AssertionError(f"the program does not end: {self.seen!r}")
+            self._read(0.05)
+            ended = os.waitpid(self.pid, os.WNOHANG)
+        while self._read(0):
+            pass
         os.close(self._fd)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return os.waitstatus_to_exitcode(ended[1])
+
+    def _read(self, seconds: float) -> bool:
+        """Read what comes within so many seconds; False where that is nothing."""
+        try:
+            data = os.read(self._fd, 65536) if select.select([self._fd], [], [], seconds)[0] else b""
+        except OSError:
+            data = b""
+            time.sleep(seconds)
+        self.seen += data.decode()
+        return bool(data)
 
 
 def find(database: Path, run: str = "last") -> Run:
@@ -147,7 +161,7 @@ def test_without_a_terminal_an_ask_is_named_and_left_to_others(cli: Cli, pipelin
     fault = {"text": "Now.", "faults": [{"attempt": 1, "fault": "refused", "message": "no"}]}
     path = pipeline({"seats": {"A": [fault]}})
     words = [sys.executable, "-m", "engine", "--db", str(database), "run", str(path), "--plain"]
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, text=True, check=False)
     assert done.returncode == 3
     named = re.search(r"tertulia answer (\d+) (\S+)`", done.stderr)
     assert named and "retry" in named[2]

@@ -62,7 +62,7 @@ def llama(smollm2: Path) -> Iterator[str]:
     assert address.startswith("http://127.0.0.1:"), address
     yield address
     process.kill()
-    process.wait()
+    process.wait(20)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def proxy(llama: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
             time.sleep(0.05)
         yield f"http://127.0.0.1:{port}"
         process.send_signal(signal.SIGTERM)
-        process.wait()
+        process.wait(20)
 
 
 def answers(url: str) -> bool:

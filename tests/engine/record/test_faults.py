@@ -150,10 +150,12 @@ try:
 except RecordError as error:
     print(error)
 """
-    if subprocess.run([*_NAMESPACE, "true"], capture_output=True).returncode:
+    if subprocess.run([*_NAMESPACE, "true"], capture_output=True, timeout=60).returncode:
         pytest.skip("this kernel lets no ordinary user have a mount namespace: nothing can be made read-only for root")
     for what in (database, folder):
-        done = subprocess.run([*_NAMESPACE, sys.executable, "-c", code, str(what)], capture_output=True, text=True)
+        done = subprocess.run(
+            [*_NAMESPACE, sys.executable, "-c", code, str(what)], capture_output=True, timeout=60, text=True
+        )
         wrote, read = done.stdout.splitlines()
         assert wrote.startswith(f"{database}: the record is read-only; make it and its folder writable"), done
         assert read == "kept", "and it can be read all the same"

@@ -96,7 +96,7 @@ def test_a_host_that_upgrades_the_record_keeps_its_own_lock(database: Path, monk
     open_writer(database).close()
     code = "import sys; from pathlib import Path; from engine.record import presence;"
     code += "print(presence.holder(Path(sys.argv[1]), 'abcd1234'))"
-    seen = subprocess.run([sys.executable, "-c", code, str(database)], capture_output=True, text=True)
+    seen = subprocess.run([sys.executable, "-c", code, str(database)], capture_output=True, timeout=60, text=True)
     assert seen.stdout.strip() == str(os.getpid()) == str(presence.holder(database, "abcd1234"))
     lock.release()
 
@@ -177,12 +177,14 @@ connection.open_writer(Path(sys.argv[1]))
 print(made)
 """
     counted = database.with_name("counted.db")
-    done = subprocess.run([sys.executable, "-c", code, str(counted), "0"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, str(counted), "0"], capture_output=True, timeout=60, text=True)
     statements = int(done.stdout)
     assert statements > 30
     for limit in range(4, statements, max(1, statements // 8)):
         path = database.with_name(f"died-{limit}.db")
-        died = subprocess.run([sys.executable, "-c", code, str(path), str(limit)], capture_output=True, text=True)
+        died = subprocess.run(
+            [sys.executable, "-c", code, str(path), str(limit)], capture_output=True, timeout=60, text=True
+        )
         assert died.returncode == -9, died.stderr
         db = open_writer(path)
         assert runs.count(db) == 0 and search(db, "anything") == []

@@ -20,7 +20,7 @@ TURNS = 8
 
 def namespaces() -> bool:
     try:
-        return subprocess.run([*_NAMESPACE, "true"], capture_output=True).returncode == 0
+        return subprocess.run([*_NAMESPACE, "true"], capture_output=True, timeout=60).returncode == 0
     except FileNotFoundError:
         return False
 

@@ -267,13 +267,15 @@ def test_the_lock_is_seen_without_being_taken(database: Path) -> None:
     code += "print(p.holder(pathlib.Path(sys.argv[1]), 'abc'))"
     ask = [sys.executable, "-c", code, str(database)]
     for _ in range(2):
-        assert subprocess.run(ask, capture_output=True, text=True).stdout.strip() == str(os.getpid())
+        assert subprocess.run(ask, capture_output=True, timeout=60, text=True).stdout.strip() == str(os.getpid())
     assert presence.holder(database, "abc") == os.getpid(), "looking at one's own lock"
     assert presence.alive(database) == {"abc": os.getpid()}
-    assert subprocess.run(ask, capture_output=True, text=True).stdout.strip() == str(os.getpid()), "does not lose it"
+    assert subprocess.run(ask, capture_output=True, timeout=60, text=True).stdout.strip() == str(os.getpid()), (
+        "does not lose it"
+    )
     assert not Presence(database, "abc").acquire()
     lock.release()
-    assert subprocess.run(ask, capture_output=True, text=True).stdout.strip() == "None"
+    assert subprocess.run(ask, capture_output=True, timeout=60, text=True).stdout.strip() == "None"
 
 
 def test_the_heartbeat_is_the_age_of_the_lock_file(database: Path) -> None:
