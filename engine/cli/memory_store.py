@@ -63,18 +63,22 @@ def chosen_embedder(*, quiet: bool = False) -> Embedder | None:
 
 def item_of(store: SqliteStore, name: str) -> Item:
     """The document that an id or a path means."""
+    from engine.memory.store import FORGOTTEN
+
     found = store.by_number(int(name)) if name.isdecimal() and len(name) < 18 else None
     found = found or store.item(name) or store.item(absolute(name))
-    if found is None:
+    if found is None or found.state == FORGOTTEN:
         raise UsageError(f"{one_line(name, 80)}: no such document; `tertulia memory list` names them")
     return found
 
 
 def items_of(store: SqliteStore, name: str) -> tuple[list[Item], str]:
     """The documents that an id, a path or a folder means, and the path that is no longer looked at."""
+    from engine.memory.store import FORGOTTEN
+
     path = absolute(name)
     if not name.isdecimal():
-        below = store.items(under=path)
+        below = [item for item in store.items(under=path) if item.state != FORGOTTEN]
         if below or path in store.roots():
             return below, path
     item = item_of(store, name)

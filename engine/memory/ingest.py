@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from engine.memory.loglike import why_log
 from engine.memory.reading import Reading, UnreadableError
 from engine.memory.settings import Ingest
-from engine.memory.store import COPY, FAILED, READY, Chunk, Document, Item, Passage, Store
+from engine.memory.store import COPY, FAILED, FORGOTTEN, READY, Chunk, Document, Item, Passage, Store
 from engine.memory.walk import Source, Walk, absolute
 from engine.settings.errors import UsageError
 
@@ -69,6 +69,19 @@ def refresh(store: Store, embedder: Embedder | None, limits: Ingest, report: Rep
     """Look again at all that was ever added. A root that is not there is a fault, and nothing of it is forgotten."""
     _same_model(store, embedder)
     return _Ingest(store, embedder, limits, report).run(store.roots())
+
+
+def forget(store: Store, items: Sequence[Item], root: str = "") -> int:
+    """Remove items, and the root that they were read from; returns how many there were. `refresh` does not read them
+    again where another root still leads to their files; `add` does."""
+    gone = store.forget([item.n for item in items])
+    if root:
+        store.remove_root(root)
+    roots = store.roots()
+    for item in items:
+        if _below(item.path, roots):
+            store.note_failure(item.path, item.kind, item.size, item.mtime_ns, FORGOTTEN, "forgotten")
+    return gone
 
 
 def remember(store: Store, embedder: Embedder | None, text: str, title: str = "") -> Item:
@@ -157,7 +170,8 @@ class _Ingest:
         self._manner = _manner(limits)
 
     def run(self, roots: Sequence[str], named: Collection[str] = ()) -> Outcome:
-        """`named` are files that are read even where that was in vain before."""
+        """`named` are paths of the roots that the user named: a file among them is read even where that was in vain
+        before, and what is below them even if it had been forgotten."""
         began = time.monotonic()
         outcome = self._outcome
         walk = Walk(frozenset(self._limits.skip))
@@ -171,17 +185,22 @@ class _Ingest:
         outcome.faults += walk.faults
         known = {item.path: item for root in roots for item in self._store.items(under=root)}
         self._forget(known, found, walk, roots)
-        if outcome.forgotten:
+        if known.keys() - found.keys():
             known = {item.path: item for root in roots for item in self._store.items(under=root)}
-        changed = [source for source in found.values() if source.path in named or not self._unchanged(source, known)]
+        changed = [
+            source
+            for source in found.values()
+            if source.path in named or not self._unchanged(source, known.get(source.path), named)
+        ]
         left = found.keys() - {source.path for source in changed}
         bad = [known[path] for path in left if known[path].state == FAILED]
         outcome.faults += sorted((item.path, item.error) for item in bad)
-        outcome.same = len(left) - len(bad)
+        outcome.same = len(left) - len(bad) - sum(known[path].state == FORGOTTEN for path in left)
         with Reading(self._limits) as reading:
             wanted = ((source, _known(known.get(source.path))) for source in changed)
             for number, (source, answer) in enumerate(reading.read(wanted), len(left) + 1):
-                self._one(source, answer, new=source.path not in known)
+                before = known.get(source.path)
+                self._one(source, answer, new=before is None or before.state == FORGOTTEN)
                 self._report(number, len(found), source.path)
         self._flush()
         if self._embedder:
@@ -194,13 +213,13 @@ class _Ingest:
         kept = tuple(folder + "/" for folder in walk.closed)
         there = [root for root in roots if os.path.lexists(root)]
         gone = [
-            item.n
+            item
             for path, item in known.items()
-            if path not in found
-            and not path.startswith(kept)
-            and any(path == root or path.startswith(root.rstrip("/") + "/") for root in there)
+            if path not in found and not path.startswith(kept) and _below(path, there)
         ]
-        self._outcome.forgotten = self._store.forget(gone) if gone else 0
+        if gone:
+            self._store.forget([item.n for item in gone])
+        self._outcome.forgotten = sum(item.state != FORGOTTEN for item in gone)
 
     def _one(self, source: Source, document: Document | UnreadableError | None, *, new: bool) -> None:
         outcome = self._outcome
@@ -229,9 +248,10 @@ class _Ingest:
         if len(self._batch) >= _FILES or sum(len(one.passages) for one in self._batch) >= _CHUNKS:
             self._flush()
 
-    def _unchanged(self, source: Source, known: Mapping[str, Item]) -> bool:
+    def _unchanged(self, source: Source, item: Item | None, named: Collection[str]) -> bool:
         """A file that could not be read is tried again once it, a limit or the program is another."""
-        item = known.get(source.path)
+        if item and item.state == FORGOTTEN:
+            return not _below(source.path, named)
         if item is None or (item.state == FAILED and item.hash != self._manner):
             return False
         settled = item.added * 1e9 - source.mtime_ns > _SETTLED_NS
@@ -246,6 +266,10 @@ class _Ingest:
         else:
             self._store.put(self._batch)
         self._batch = []
+
+
+def _below(path: str, roots: Collection[str]) -> bool:
+    return any(path == root or path.startswith(root.rstrip("/") + "/") for root in roots)
 
 
 def _manner(limits: Ingest) -> bytes:

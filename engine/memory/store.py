@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
     """Shape (n, dim), one L2-normalised row a text."""
 
-READY, FAILED, COPY = "ready", "failed", "copy"
-"""States of an item: searchable; could not be read; its text is that of another item and is kept there."""
+READY, FAILED, COPY, FORGOTTEN = "ready", "failed", "copy", "forgotten"
+"""States of an item: searchable; could not be read; its text is that of another item and is kept there; its file is
+there, but the user wants nothing of it."""
 DOCUMENT_LINK = "document"
 """The kind of links that were found in a document's own text; every other kind was made by the user."""
 
@@ -104,8 +105,8 @@ class Store(Protocol):
     def note_failure(
         self, path: str, kind: str, size: int, mtime_ns: int, state: str, error: str, digest: bytes = b""
     ) -> None:
-        """Keep that a source could not be read (FAILED, with a digest of how it was tried) or holds nothing of its own
-        (COPY, with the SHA-256 that it shares), in place of what it said."""
+        """Keep that a source could not be read (FAILED, with a digest of how it was tried), holds nothing of its own
+        (COPY, with the SHA-256 that it shares) or is not wanted (FORGOTTEN), in place of what it said."""
         ...
 
     def touch(self, path: str, mtime_ns: int) -> None:

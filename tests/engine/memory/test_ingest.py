@@ -261,6 +261,22 @@ def test_what_could_not_be_read_is_not_tried_again_until_something_is_other(
     assert add(store, docs, max_bytes=2000, max_text=1000).changed == 1
 
 
+def test_what_was_forgotten_comes_back_only_when_it_is_named(store: SqliteStore, docs: Path) -> None:
+    (docs / "sub").mkdir()
+    for name in ("a.txt", "sub/b.txt", "sub/c.txt"):
+        (docs / name).write_text(f"the tale of {name}")
+    add(store, docs)
+    assert ingest.forget(store, store.items(under=str(docs / "sub")), str(docs / "sub")) == 2
+    assert store.counts()["items"] == 1 and len(store.words(["tale"], 9)) == 1
+    outcome = ingest.refresh(store, Letters(), limits())
+    assert (outcome.added, outcome.same, outcome.forgotten) == (0, 1, 0) and store.counts()["items"] == 1
+    (docs / "sub" / "b.txt").unlink()
+    assert ingest.refresh(store, Letters(), limits()).forgotten == 0, "it was forgotten before"
+    assert add(store, docs / "sub").added == 1 and store.counts()["items"] == 2
+    ingest.forget(store, store.items(), str(docs))
+    assert store.items() == [] and store.roots() == [], "no root leads there: nothing of it is kept"
+
+
 def test_what_may_not_be_read_is_tried_again(store: SqliteStore, docs: Path) -> None:
     """A file that vanishes between being found and being read stands for one whose rights change."""
     reading = Reading(limits())
