@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from engine.record import calls, content, notes, runs, turns
 from engine.record.connection import open_writer, transact
@@ -222,6 +223,20 @@ def test_markdown_keeps_the_models_markdown_but_none_of_its_html(table: Table) -
     assert "- State: finished (turns)" in text
     assert re.search(r"^\*\*PARRY\*\* \(2, \d+\.\d s, ollama/llama3\.2\)$", text, re.M)
     assert "\x1b" not in text and "\u202e" not in text
+
+
+def test_the_outline_of_a_document_is_its_own(table: Table) -> None:
+    """Headings of a model stand below those of the document; its rules do not part it."""
+    table.say("ELIZA", "# Plan\n\n## Step\n\ndone\n\n---\n\nPlan B\n======\n\n```\n# a comment\n```")
+    table.end()
+    text = table.export("md")
+    outline = [
+        (token.tag, after.content)
+        for token, after in itertools.pairwise(MarkdownIt().parse(text))
+        if token.type == "heading_open"
+    ]
+    assert outline == [("h1", "ELIZA meets PARRY"), ("h3", "Plan"), ("h4", "Step"), ("h3", "Plan B")]
+    assert text.count("\n---\n") == 1 and "# a comment" in text
 
 
 def test_what_other_seats_do_not_hear_is_not_in_their_view(table: Table) -> None:
