@@ -86,6 +86,8 @@ class Kind(StrEnum):
     """seat, attempt, wait (s), error."""
     RATE_WAITED = "rate.waited"
     """seat, wait (s): the provider's rate limit, shared by all runs, held the call back."""
+    MODEL_FOUND = "model.found"
+    """model, server (what serves it, and its version), digest, bytes (of the weights): as far as the provider says."""
     CONTEXT_CUT = "context.cut"
     """seat, strategy (drop-oldest, summarise, memory), kept, dropped (messages after the first `kept`), tokens,
     window, exact."""
@@ -121,8 +123,8 @@ class Kind(StrEnum):
     CHILD_ENDED = "child.ended"
     """child, status, reason, detail, turns, tokens, cost."""
     JUDGE_TRIED = "judge.tried"
-    """model, trusted, pairs, wins, ties, losses, rate, low, high, p, why (it could not be tried): the judge of a series
-    on planted pairs, a text against the same with its sentences shuffled."""
+    """model, trusted, pairs, wins, ties, losses, rate, low, high, p, unusable (pairs with an answer that was), why (it
+    could not be tried): the judge of a series on planted pairs, a text against the same with its sentences shuffled."""
     PRINCIPLES_KEPT = "principles.kept"
     """generation, lines."""
     CANDIDATES_RANKED = "candidates.ranked"

@@ -19,7 +19,7 @@ from engine.settings import layers
 from engine.settings.errors import UsageError
 from engine.talk import answers, judge, seats, window
 from engine.talk import spec as talk_spec
-from engine.talk.judge import Outcome, Tally, UnusableAnswer
+from engine.talk.judge import Outcome, UnusableAnswer
 from engine.talk.ledger import Ledger
 from engine.talk.memory_wait import MemoryWait
 from engine.talk.seats import Seating
@@ -124,7 +124,9 @@ class Judging:
         told: dict[str, Any] = {"model": model, "trusted": False, "pairs": len(pairs)}
         try:
             outcomes = await self._compare("trial", 0, pairs, counted=False, until=_hopeless(len(pairs)))
-            told |= {"trusted": judge.trusted(outcomes), **_figures(judge.tally(outcomes))}
+            said = await self._host.commit(lambda db: lineage.judgements(db, run, "trial"))
+            unusable = sum(item.model == model and None in (item.forward, item.backward) for item in said)
+            told |= {"trusted": judge.trusted(outcomes), **figures(outcomes), "unusable": unusable}
         except Unjudged as error:
             told["why"] = str(error)
         await self._host.commit(lambda db: events.append(db, run, Kind.JUDGE_TRIED, None, told))
@@ -244,11 +246,7 @@ class Judging:
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """The tally of outcomes as events carry it."""
-    return _figures(judge.tally(outcomes))
-
-
-def _figures(tally: Tally) -> dict[str, Any]:
-    return {key: round(value, 6) for key, value in asdict(tally).items()}
+    return {key: round(value, 6) for key, value in asdict(judge.tally(outcomes)).items()}
 
 
 def _hopeless(pairs: int) -> int:

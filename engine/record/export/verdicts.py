@@ -24,6 +24,8 @@ def trial(data: Mapping[str, Any]) -> str:
         return f"{who} could not be tried: {one_line(str(data['why']))}"
     asked = data["wins"] + data["ties"] + data["losses"]
     rest = "" if asked == data["pairs"] else f"; the other {data['pairs'] - asked} pairs could not have changed that"
+    unusable = data.get("unusable")
+    rest += f"; in {unusable} of those asked an answer could not be used" if unusable else ""
     shown = f"text against the same with its sentences shuffled: the real one was {interval(data)}, p {data['p']:.2g}"
     return f"{who} {'is trusted' if data['trusted'] else 'is not trusted'} ({shown}{rest})"
 

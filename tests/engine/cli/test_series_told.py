@@ -110,13 +110,13 @@ def test_a_child_that_asks_is_asked_for_at_its_series(cli: Cli, evolving: Path) 
 
 
 def test_a_trial_says_what_it_rests_on() -> None:
-    data = {"model": "x/judge", "trusted": False, "pairs": 22, **FIGURES}
+    data = {"model": "x/judge", "trusted": False, "pairs": 22, **FIGURES, "unusable": 1}
     text = series.NARRATED[Kind.JUDGE_TRIED](data)
     assert text.startswith(
         "judge x/judge is not trusted (text against the same with its sentences shuffled: the real one"
     )
     assert "preferred in 62% of 4 pairs (95 % interval 20% to 90%: 2 won, 1 tied, 1 lost), p 0.5" in text
-    assert "the other 18 pairs could not have changed that" in text
+    assert "the other 18 pairs could not have changed that; in 1 of those asked an answer could not be used" in text
     assert "is trusted" in series.NARRATED[Kind.JUDGE_TRIED]({**data, "trusted": True, "pairs": 4})
     untried = {"model": "x\x1b/y", "pairs": 22, "trusted": False, "why": "no\x1bkey"}
     assert series.NARRATED[Kind.JUDGE_TRIED](untried) == "judge x␛/y could not be tried: no␛key"

@@ -177,6 +177,7 @@ async def test_a_judge_that_does_not_read_is_never_trusted(lab: Lab, judged: lis
     [compared] = lab.told(run, Kind.BASELINE_COMPARED)
     assert compared["why"] == "the judge has not told real text from shuffled" and "rate" not in compared
     repaired = 2 if judged[0].startswith("I") else 1
+    assert tried["unusable"] == (asked if repaired == 2 else 0)
     assert len(lab.stage.calls(run, "trial")) == asked * 2 * repaired
     assert lab.stage.calls(run, "selection") == lab.stage.calls(run, "baseline") == []
 
