@@ -42,8 +42,8 @@ class Editor:
     """A chained topic that the answer may only correct; empty where there is none to guard."""
     mended: bool = False
     """The answer was asked for once more: it counts with its faults."""
-    begun: bool = False
-    """The first words were given: those of a question make one of the sentence, whatever mark it ends with."""
+    begun: str = ""
+    """The words that the answer was begun with: those of a question make one of the sentence, whatever mark it has."""
     words: Sequence[int] | None = None
     """The fewest and the most words, where they are not the role's."""
 
@@ -66,11 +66,16 @@ class Editor:
             if preamble := _PREAMBLE.match(text):
                 text = take(text[preamble.end() :], preamble.group(), "label")
             text = _unquoted(text)
-            if self.begun and "?" not in text:
-                first = next(iter(sentences.split(text)), "")
-                text = take(_as_question(first), text[len(first.rstrip(".!;: ")) :], "question")
-            elif (end := text.find("?") + 1) and (not sentences.asks(text) or self._too_long(text)):
-                text = take(text[:end], text[end:], "question")
+            given = len(self.begun) if text.startswith(self.begun) else 0
+            if self.begun and (line := text[given:].split("\n", 1)[0].rstrip()):
+                text = take(text[: given + len(line)], text[given + len(line) :], "question")
+            own = text[given:]
+            if self.begun and "?" not in own:
+                first = next(iter(sentences.split(own)), "").rstrip(".!;: ")
+                end = given + own.find(first) + len(first)
+                text = take(_as_question(text[:end]), text[end:], "question")
+            elif (end := own.find("?") + 1) and (not sentences.asks(text) or self._too_long(text)):
+                text = take(text[: given + end], own[end:], "question")
         if self.topic and not keeps(self.topic, text):
             text = take(_as_question(self.topic), text, "guard")
         edited = Edited(text, "\n".join(taken), ", ".join(dict.fromkeys(why)), self.fault(text))

@@ -101,6 +101,7 @@ class Loop(Conversation):
             wishes=tasks.wording(seat, plain).options,
             memory=memory,
         )
+        order.given = begun
         order.edit = Editor(
             seat.name,
             [other.name for other in self.spec.seats],
@@ -108,7 +109,7 @@ class Loop(Conversation):
             plan=seat.format == "plan" and bool(tasks.wording(seat, plain).plan),
             topic=topic or "" if self.spec.guard else "",
             mended=bool(self.fault),
-            begun=bool(begun),
+            begun=begun,
             words=said.words if plain and (said := seat.part.plain) else None,
         )
         return order

@@ -57,6 +57,16 @@ class Plain(Wording):
     begins_after: dict[str, str] = {}
     """Role -> the same for the turn after that role has spoken."""
 
+    @field_validator("begins")
+    @classmethod
+    def _begins(cls, begins: list[str]) -> list[str]:
+        return [_known_fields(text) for text in begins]
+
+    @field_validator("begins_after")
+    @classmethod
+    def _begins_after(cls, begins: dict[str, str]) -> dict[str, str]:
+        return {role: _known_fields(text) for role, text in begins.items()}
+
 
 class Role(Wording):
     """What a seat does, when, and what its words must be."""

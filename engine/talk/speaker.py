@@ -76,6 +76,8 @@ class Order:
     head: int | None
     whole_sentences: bool
     edit: Editor = unedited
+    given: str = ""
+    """The words that the turn was begun with for its seat: they are not cut with a sentence that was left unended."""
 
 
 class Speaker:
@@ -271,7 +273,8 @@ class Speaker:
         self._release()
         text, thinking = "".join(self._text).strip(), "".join(self._thought).strip()
         if stop is StopReason.LENGTH and order.whole_sentences:
-            text = sentences.trim_to_sentence(text)
+            given = len(order.given) if text.startswith(order.given) else 0
+            text = text[:given] + sentences.trim_to_sentence(text[given:])
         edited = order.edit(text)
         if edited.fault:
             await self._flush()

@@ -70,11 +70,13 @@ def opening(loop: Loop, seat: LoopSeat, spoke: Sequence[str], retries: int) -> s
     plain = seat.part.plain
     if plain is None:
         return ""
-    for slug, words in plain.begins_after.items():
-        if _has_spoken(loop, slug, seat, spoke):
-            return words
     begins = plain.begins
-    return begins[(list(spoke).count(seat.name) + retries) % len(begins)] if begins else ""
+    words = begins[(list(spoke).count(seat.name) + retries) % len(begins)] if begins else ""
+    for slug, other in plain.begins_after.items():
+        if _has_spoken(loop, slug, seat, spoke):
+            words = other
+            break
+    return words.format(question=loop.question, topic=loop.question, name=seat.name)
 
 
 def room(loop: Loop) -> int:

@@ -136,8 +136,9 @@ class Script:
         }
 
     def messages(self, said: Sequence[Said], cut: Cut = Cut()) -> list[Message]:
-        lines = []
-        for index, message in enumerate(said):
+        lines: list[str] = []
+        brief = self.minutes is not None and self.minutes.brief  # its sentences are told by the matter, and once
+        for index, message in enumerate(() if brief else said):
             if not cut.hides(index):
                 lines.append(_line(message.author, message.text))
             elif index == cut.keep and (cut.summary or index):  # who remembers the end alone misses nothing

@@ -10,6 +10,7 @@ Each `--set NAME:KEY=VALUE,...` overrides keys of the pipeline as `tertulia run 
 - asks: share of the Questioner's turns that end in a question mark;
 - tasks: share of the Creator's turns that speak of their instructions;
 - topic: share of the question's words of five letters and more that a turn of the loop's first half has, mean;
+- drift: the health measure of that name, mean over all turns (nan without the embedding model);
 - repairs: answers that were asked for once more, for each turn;
 - computed: prompt tokens that the model read over those sent (calls of turns alone);
 - prompt: prompt tokens sent for each turn;
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import re
 import statistics
 import tempfile
@@ -27,7 +29,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.record import runs
+from engine.record import metrics, runs
 from engine.record.connection import open_reader, write_once
 from engine.runs import kinds, pipelines, process
 from engine.talk import repetition
@@ -48,6 +50,7 @@ class Played:
 
     question: str
     said: list[tuple[str, str]]
+    drift: list[float]
     repairs: int
     sent: int
     cached: int
@@ -70,6 +73,7 @@ def play(pipeline: str, question: str, sets: Sequence[str], folder: Path) -> Pla
             " WHERE turn.run = ? AND turn.role = 'turn' AND turn.state = 'finished' ORDER BY turn.seq",
             (run.n,),
         ).fetchall()
+        drift = [value for _, value in metrics.of_turns(db, run.n).get("drift", [])]
         repairs = db.execute(f"SELECT count(*) FROM turn WHERE run = ? AND {_FORMAT}", (run.n,)).fetchone()[0]
         calls = db.execute(
             "SELECT purpose, coalesce(tokens_in, 0), coalesce(cached, 0), ended - started FROM call"
@@ -80,6 +84,7 @@ def play(pipeline: str, question: str, sets: Sequence[str], folder: Path) -> Pla
         return Played(
             question,
             [(seat, text) for seat, text in said],
+            drift,
             repairs,
             sum(row[1] for row in of_turns),
             sum(row[2] for row in of_turns),
@@ -113,6 +118,7 @@ def figures(loops: Sequence[Played]) -> dict[str, float]:
             again += repetition.repeated(text, earlier) >= REPEATED
     asked = [text for seat, text in turns if seat == "Questioner"]
     built = [text for seat, text in turns if seat == "Creator"]
+    strayed = [value for loop in loops for value in loop.drift]
     sent = sum(loop.sent for loop in loops)
     beside = [seconds for loop in loops for seconds in loop.aside_seconds]
     return {
@@ -122,6 +128,7 @@ def figures(loops: Sequence[Played]) -> dict[str, float]:
         "asks": sum(text.rstrip("\"'”*_ ").endswith("?") for text in asked) / len(asked),
         "tasks": sum(bool(TASK.search(text)) for text in built) / len(built),
         "topic": statistics.mean(_near(loop) for loop in loops),
+        "drift": statistics.mean(strayed) if strayed else math.nan,
         "repairs": sum(loop.repairs for loop in loops) / len(turns),
         "computed": (sent - sum(loop.cached for loop in loops)) / max(1, sent),
         "prompt": sent / len(turns),

@@ -17,7 +17,7 @@ def sparkline(values: Sequence[float], longest: int = 60) -> str:
         return ""
     low, high = min(values), max(values)
     if high == low:
-        return _BARS[3] * len(values)
+        return _BARS[3 if high else 0] * len(values)
     return "".join(_BARS[round((value - low) / (high - low) * (len(_BARS) - 1))] for value in values)
 
 

@@ -105,6 +105,45 @@ async def test_turns_are_begun_one_opening_after_the_other(stage: Stage) -> None
     ]
 
 
+async def test_an_opening_may_name_the_question(stage: Stage) -> None:
+    asks = {"then": "Ask.", "begins": ["{question} How"], "begins_after": {"sayer": "{name}, on {topic} Why"}}
+    played = await play(stage, asks, limits={"turns": 3})
+    asked = [text for name, text in played.said if name == "Asker"]
+    assert asked[0] == "What moves a stone? How a stone fall?"
+    assert asked[1] == "Asker, on What moves a stone? Why it float?"
+    wrong = role("Asker", {"then": "Ask.", "begins": ["{quest} How"]})
+    with pytest.raises(UsageError, match=r"\{quest\} is unknown"):
+        pipelines.resolve({"kind": "loop", "question": "Why?", "seats": [seat(role=wrong)] * 2})
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (" we know that? I do. And you?", "Why? How do we know that?"),
+        (" we know\n\nA conversation about one question: Why?", "Why? How do we know?"),
+        (" we know it? And do you?", "Why? How do we know it? And do you?"),
+    ],
+)
+async def test_of_a_question_begun_the_given_words_are_kept_and_the_rest_is_one(
+    stage: Stage, said: str, kept: str
+) -> None:
+    words = [2, 7] if "I do" in said else [2, 20]
+    asks = {"then": "Ask.", "begins": ["{question} How do"], "words": words}
+    scripted.register("play", {"seats": {"Asker": [said], "Sayer": SAID}})
+    seats = [seat(role=role("Asker", asks, question=True)), seat(role=role("Sayer", None))]
+    played = await stage.play({"kind": "loop", "question": "Why?", "seats": seats, "limits": {"turns": 1}})
+    assert [text for _, text in played.said] == [kept]
+
+
+async def test_words_that_were_given_are_not_cut_with_an_unended_sentence(stage: Stage) -> None:
+    asks = {"then": "Ask.", "begins": ["{question} How do"]}
+    cut = {"text": " we know that this is the", "stop": "length"}
+    scripted.register("play", {"seats": {"Asker": [cut], "Sayer": SAID}})
+    seats = [seat(role=role("Asker", asks, question=True)), seat(role=role("Sayer", None))]
+    played = await stage.play({"kind": "loop", "question": "Why?", "seats": seats, "limits": {"turns": 1}})
+    assert [text for _, text in played.said] == ["Why? How do we know that this is the?"]
+
+
 async def test_another_try_has_another_opening_and_another_seed(stage: Stage) -> None:
     scripted.register("play", {"seats": {"Asker": [" ", " it?"], "Sayer": SAID}, "otherwise": "echo"})
     asker = role("Asker", {"then": "Ask.", "begins": ["How", "Why"]}, question=True, words=[4, 9])
@@ -153,6 +192,7 @@ async def test_brief_minutes_pick_sentences_by_their_first_words(stage: Stage) -
     taken, second = [event.data for event in stage.events(played.run, "minutes.taken")]
     assert taken["rejected"] == ["'Nobody said this': no sentence begins so"]
     assert taken["text"] == "- Stone 0 falls because river 0 carries it." and not second["text"]
+    assert played.said[1][1] not in told(played.requests, "Scriber")[0].split("\n\n"), "nothing is told twice"
     call = stage.calls(played.run, "minutes")[0]
     assert stage.read(lambda db: view.rebuild(db, call.request)) == list(request.messages)
 
