@@ -261,6 +261,10 @@ _DETAILS: dict[str, Callable[[dict[str, Any]], str]] = {
     "turn.progress": lambda data: (
         f"turn {data['seq']}: {data['done']:,} of {data['total']:,} tokens of the prompt are read"
     ),
+    "model.found": lambda data: (
+        f"{one_line(data['model'])}: "
+        + ", ".join(one_line(str(data[key])) for key in ("server", "digest", "bytes") if key in data)
+    ),
     "limit.settled": lambda data: f"{data['amount']:g} {data['unit']} of a dead host are counted as spent",
     **beside.DETAILS,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import logging
 import time
 from collections import OrderedDict
@@ -90,7 +91,11 @@ class Local:
                 Fault.MODEL,
                 f"{model} needs {size / 1e9:.1f} GB of memory, more than this machine's {memory.capacity() / 1e9:.1f}",
             )
-        return Model(model, choice.header.window, size, choice.note, choice.memory)
+        server = f"xllamacpp {importlib.metadata.version('xllamacpp')}"
+        weighs = choice.header.file_bytes
+        return Model(
+            model, choice.header.window, size, choice.note, choice.memory, server, choice.digest, file_bytes=weighs
+        )
 
     async def close(self) -> None:
         """End every child process and give its memory back."""
@@ -160,6 +165,7 @@ class Local:
                 options,
                 embedded.description if embedded else header.name,
                 embedded.memory if embedded else None,
+                f"sha256:{embedded.sha256}" if embedded else "",
             )
         return self._choices[model]
 
@@ -176,6 +182,7 @@ class _Choice:
     options: dict[str, Any]
     note: str
     memory: int | None
+    digest: str
 
 
 class _Running:

@@ -13,6 +13,7 @@ import importlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from engine.providers import estimate, faults, ollama_wire, translate
@@ -147,6 +148,7 @@ class Ollama:
             async with asyncio.timeout(CHECK_SECONDS):
                 shown = await client.show(model)
                 loaded = await self._loaded(client, model)
+                served = await self._served(client, model)
         except TimeoutError:
             raise faults.unreachable(self.endpoint) from None
         except self._failures() as error:
@@ -154,11 +156,11 @@ class Ollama:
         trained = ollama_wire.trained_window(shown.modelinfo or {})
         wanted = self.endpoint.options.get("num_ctx")
         if wanted:
-            return Model(model, min(wanted, trained or wanted))
+            return replace(served, window=min(wanted, trained or wanted))
         if loaded:
-            return Model(model, loaded)
+            return replace(served, window=loaded)
         note = "the server decides how much of the window it gives; set num_ctx to be sure" if trained else ""
-        return Model(model, trained, note=note)
+        return replace(served, window=trained, note=note)
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -192,6 +194,21 @@ class Ollama:
         """The context of the model as it is in the server's memory, None while it is not."""
         named = {model, f"{model}:latest"}
         return next((one.context_length for one in (await client.ps()).models if one.model in named), None)
+
+    async def _served(self, client: ollama.AsyncClient, model: str) -> Model:
+        """What the server says of itself and of the model's weights; a server that does not say is as good."""
+        raw: Any = client  # the SDK has no call for the version
+        try:
+            version = (await raw._request_raw("GET", "/api/version")).json()["version"]
+            listed = (await client.list()).models
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return Model(model)
+        except self._failures():
+            return Model(model)
+        found = next((one for one in listed if one.model in {model, f"{model}:latest"}), None)
+        digest = f"sha256:{found.digest.removeprefix('sha256:')}" if found and found.digest else ""
+        size = int(found.size) if found and found.size else None
+        return Model(model, server=f"Ollama {faults.clean(str(version))}", digest=digest, file_bytes=size)
 
     def _known_as(self, model: str) -> str:
         return f"{self.endpoint.name}/{model}"

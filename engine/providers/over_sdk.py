@@ -7,6 +7,7 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from engine.providers import estimate, faults, translate
@@ -85,7 +86,8 @@ class OverSdk(ABC, Generic[Client]):
         try:
             async with asyncio.timeout(self.endpoint.timeouts.idle):
                 raw = await client.models.with_raw_response.list(**self._list_all)
-            return [self._model(entry) for entry in raw.http_response.json()["data"]]
+            server = faults.clean(str(raw.http_response.headers.get("server") or ""))
+            return [replace(self._model(entry), server=server) for entry in raw.http_response.json()["data"]]
         except TimeoutError:
             raise ProviderError(Fault.TIMEOUT, f"{self.endpoint.name} took too long to list its models") from None
         except (KeyError, TypeError, ValueError, AttributeError):

@@ -155,6 +155,8 @@ class Model:
     """A model on offer. `window` is the context in tokens and `size` its bytes in memory, None where unknown.
 
     `memory` is how many of the latest messages a conversation with it does best with, None for all that fit.
+    `server` is what serves it and its version, `digest` tells these weights from others, `file_bytes` is their size;
+    "" and None where the provider does not say.
     """
 
     name: str
@@ -162,6 +164,9 @@ class Model:
     size: int | None = None
     note: str = ""
     memory: int | None = None
+    server: str = ""
+    digest: str = ""
+    file_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.providers import estimate
-from engine.providers.protocol import Message, Request
+from engine.providers.protocol import Message, Model, Request
 from engine.record import content, events
 from engine.record.content import Said
 from engine.record.events import Kind
@@ -106,6 +106,8 @@ class Orders:
         news = cut.drop and (not before if forgotten else cut.drop != before)
 
         def recipe(db: sqlite3.Connection) -> dict[str, Any]:
+            for used, known in self._seating.learned().items():
+                _tell_of(db, self._host.run.n, used, known)
             if news:
                 told = {
                     "seat": seat.name,
@@ -160,6 +162,15 @@ class Orders:
         return await summary.summarise(
             self._host, ledger, adapter, self._seating.place(seat), seat.name, asked, numbers
         )
+
+
+def _tell_of(db: sqlite3.Connection, run: int, name: str, model: Model) -> None:
+    """Keep what serves a model and which weights it has, where that is known and not what it was before."""
+    said = {"server": model.server, "digest": model.digest, "bytes": model.file_bytes}
+    told = {"model": name, **{key: value for key, value in said.items() if value}}
+    before = events.backwards(db, run, [Kind.MODEL_FOUND], events.newest(db))
+    if len(told) > 1 and told != next((event.data for event in before if event.data["model"] == name), None):
+        events.append(db, run, Kind.MODEL_FOUND, None, told)
 
 
 def _recipe(

@@ -26,6 +26,7 @@ class Seating:
         self._adapters: dict[str, Adapter] = {}
         self._places: dict[str, Endpoint] = {}
         self._models: dict[str, Model] = {}
+        self._learned: dict[str, Model] = {}
 
     def adapter(self, seat: Seat) -> tuple[Adapter, str]:
         """The seat's adapter and the model's name there. Raises UsageError."""
@@ -57,6 +58,11 @@ class Seating:
         merged = {**adapter.defaults(model), **wishes, **guest, **seat.options}
         return {key: value for key, value in merged.items() if value is not None or key in adapter.honours.options}
 
+    def learned(self) -> dict[str, Model]:
+        """What providers have said of models since the last look, by PROVIDER/MODEL."""
+        found, self._learned = self._learned, {}
+        return found
+
     async def window(self, seat: Seat, options: dict[str, Any]) -> int | None:
         """Tokens of context: the seat's own setting, what the server was told to use, or what the provider says."""
         known = [int(size) for size in (seat.window, options.get("num_ctx")) if size]
@@ -72,7 +78,7 @@ class Seating:
         if name not in self._models:
             adapter, model = self.adapter(seat)
             try:
-                self._models[name] = await adapter.check(model)
+                self._models[name] = self._learned[name] = await adapter.check(model)
             except ProviderError:
                 return Model(model)  # the call that follows says what is wrong
         return self._models[name]

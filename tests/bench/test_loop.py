@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,10 @@ def test_growth_and_memory(database: Path, private_home: Path, characters: int) 
     assert more < 8
 
 
+def _delete(db: sqlite3.Connection, name: str) -> None:
+    runs.delete(db, runs.find(db, name))
+
+
 def test_a_fork_and_two_branches_side_by_side(database: Path, private_home: Path, monkeypatch: Any) -> None:
     run, _ = play(database, pipeline(private_home, 200))
     control = Control(database, "bench")
@@ -146,8 +152,8 @@ def test_a_fork_and_two_branches_side_by_side(database: Path, private_home: Path
         for _ in range(forks):
             transact(db, lambda db: control._branch(db, runs.find(db, run), 12, spec))
         size = (used(database) - before) / forks
-        for name in [row[0] for row in db.execute("SELECT id FROM run WHERE parent IS NOT NULL")]:
-            transact(db, lambda db, name=name: runs.delete(db, runs.find(db, name)))
+        for (name,) in db.execute("SELECT id FROM run WHERE parent IS NOT NULL").fetchall():
+            transact(db, partial(_delete, name=name))
 
         def fill(db: Any) -> str:
             child = runs.find(db, control._branch(db, runs.find(db, run), 12, spec))

@@ -6,8 +6,9 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from engine.record import citations, metrics, minutes, runs
+from engine.record import citations, events, metrics, minutes, runs
 from engine.record.citations import Source as Cited
 from engine.record.events import Kind
 from engine.record.minutes import Aside, Item
@@ -24,6 +25,8 @@ class Beside:
     """name -> [(seq, value)]."""
     sources: tuple[tuple[int, Cited], ...] = ()
     """(seq, source)."""
+    served: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Model -> what serves it and which weights it has, as its provider said last."""
 
     def __bool__(self) -> bool:
         return bool(self.asides or self.items or self.measures or self.sources)
@@ -73,7 +76,16 @@ def read(db: sqlite3.Connection, run: int) -> Beside:
     asides = tuple(minutes.asides(db, run))
     taken = frozenset(_taken(db, run)) if asides else frozenset()
     items = tuple(minutes.items(db, run)) if taken else ()
-    return Beside(asides, items, taken, metrics.of_turns(db, run), tuple(citations.of_run(db, run)))
+    return Beside(asides, items, taken, metrics.of_turns(db, run), tuple(citations.of_run(db, run)), _served(db, run))
+
+
+def _served(db: sqlite3.Connection, run: int) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for segment, _ in runs.lineage(db, run):
+        for event in events.backwards(db, segment, [Kind.MODEL_FOUND], events.newest(db)):
+            told: dict[str, Any] = {key: event.data[key] for key in ("server", "digest", "bytes") if key in event.data}
+            found.setdefault(event.data["model"], told)
+    return found
 
 
 def _taken(db: sqlite3.Connection, run: int) -> list[int]:

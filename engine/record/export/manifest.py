@@ -34,6 +34,7 @@ def manifest(source: Source) -> dict[str, Any]:
         "seed": seed,
         "seed_sha256": hashlib.sha256(seed.encode("utf-8", "replace")).hexdigest(),
         "models": {seat.name: seat.model for seat in source.seats},
+        "served": source.beside.served,
         "turns": run.turns,
         "limits": spec.get("limits"),
         "mediator_every": (spec.get("mediator") or {}).get("every"),

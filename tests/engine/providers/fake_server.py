@@ -56,6 +56,7 @@ class FakeServer:
         self.connections = 0
         self.open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.loaded_window = WINDOW
+        self.tells_version = True
 
     @property
     def chats(self) -> list[Asked]:
@@ -88,7 +89,7 @@ class FakeServer:
         simple = self._simple(asked)
         if simple is not None:
             status, value = simple
-            await _whole(writer, status, value, {})
+            await _whole(writer, status, value, {"Server": "boiler/2.1"})
             return True
         reply = self.replies.popleft() if self.replies else Reply()
         if reply.status != 200:
@@ -128,8 +129,10 @@ class FakeServer:
             return 200, {"data": vectors[::-1], "model": "tiny", "object": "list"}
         if path == "/api/embed":
             return 200, {"embeddings": [[float(i), 1.0] for i in range(len(body["input"]))]}
+        if path == "/api/version":
+            return (200, {"version": "0.9.1"}) if self.tells_version else (404, {"error": "not found"})
         if path == "/api/tags":
-            return 200, {"models": [{"model": "tiny", "size": 123}]}
+            return 200, {"models": [{"model": "tiny", "size": 123, "digest": "abc123"}]}
         if path == "/api/ps":
             return 200, {"models": [{"model": "tiny", "context_length": self.loaded_window}]}
         if path == "/api/show":
