@@ -119,9 +119,9 @@ class SeriesStage:
 
         return self.book.do(write)  # type: ignore[no-any-return]
 
-    def first(self) -> int:
+    def first(self, trusted: bool = False) -> int:
         """The judge's trial and the first generation, to its selected answer."""
-        self.tell(Kind.JUDGE_TRIED, model="local/smollm2", trusted=False, pairs=22, **INTERVAL)
+        self.tell(Kind.JUDGE_TRIED, model="local/smollm2", trusted=trusted, pairs=22, **INTERVAL)
         one, two = self.child(1, 1), self.child(1, 2)
         rows = [self.say(child, "What is teaching?", ANSWERS[n], "And then?", ANSWERS[n + 1])
                 for n, child in enumerate((one, two))]  # fmt: skip
@@ -132,7 +132,7 @@ class SeriesStage:
 
     def second(self, how: str = "form") -> None:
         """A second generation, sown with what was selected, and what it is compared with."""
-        origin = self.first()
+        origin = self.first(how == "judge")
         book = self.book
         book.do(lambda db: lineage.keep_principles(db, self.run(db).n, 1, ["Plant ten facts.", "Count what is left."]))
         one = self.child(2, 1, origin=origin, mutation="falsify")

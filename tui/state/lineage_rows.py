@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import Any, Literal
 
 from engine.record.lineage import Candidate, Child
 from engine.record.visible import one_line
 from tui.state import figures, shelf
-from tui.state.health import Series
 from tui.state.lineage import Tree, many
 
 BEST = 3
@@ -132,7 +132,7 @@ def _sown(tree: Tree, item: Candidate) -> bool:
 def _answer(item: Candidate, lead: str) -> Row:
     glyph = "◆" if item.selected else f"{item.rank}."
     return Row(
-        "picked" if item.selected else "answer", f"turn {item.seq}  {_counts(item)}", lead, lead, glyph,
+        "picked" if item.selected else "answer", f"turn {item.seq} · {_counts(item)}", lead, lead, glyph,
         f"form {item.form:.2f}", item.child, item.seq, name=f"answer {item.n}",
     )  # fmt: skip
 
@@ -218,20 +218,23 @@ def _course(tree: Tree) -> Iterator[Row]:
         return
     yield Row("blank", "")
     yield Row("head", "selected answers", about="by generation")
-    for label, highest, values in (
-        ("distance", 1.0, [(item.generation, item.distance) for item in taken]),
-        ("headings", 3.0, [(item.generation, float(item.headings)) for item in taken]),
-        ("steps", None, [(item.generation, float(item.steps)) for item in taken]),
-        ("bullets", None, [(item.generation, float(item.bullets)) for item in taken]),
-        ("metric lines", None, [(item.generation, float(item.metric_lines)) for item in taken]),
-        ("number lines", None, [(item.generation, float(item.number_lines)) for item in taken]),
-        ("form", 1.0, [(item.generation, item.form) for item in taken]),
-    ):
-        series: Series = [(number, value) for number, value in values if value is not None]
-        if series:
-            exact = label in ("distance", "form")
-            figure = f"{series[-1][1]:.2f}" if exact else f"{series[-1][1]:.0f}"
-            yield Row("measure", label, about=figure, series=tuple(series), highest=highest, name=f"course {label}")
+    for label, highest, digits, count in _COURSES:
+        series = tuple((item.generation, nan if (value := count(item)) is None else float(value)) for item in taken)
+        last = series[-1][1]
+        figure = "–" if last != last else f"{last:.{digits}f}"
+        yield Row("measure", label, about=figure, series=series, highest=highest, name=f"course {label}")
+
+
+_COURSES: tuple[tuple[str, float | None, int, Callable[[Candidate], float | None]], ...] = (
+    ("distance", 1.0, 2, lambda item: item.distance),
+    ("headings", 3.0, 0, lambda item: item.headings),
+    ("steps", None, 0, lambda item: item.steps),
+    ("bullets", None, 0, lambda item: item.bullets),
+    ("metric lines", None, 0, lambda item: item.metric_lines),
+    ("number lines", None, 0, lambda item: item.number_lines),
+    ("form", 1.0, 2, lambda item: item.form),
+)
+"""What is drawn of the selected answers: its name, the highest that it can be, digits, the count."""
 
 
 def _principles(tree: Tree, unfolded: bool) -> Iterator[Row]:

@@ -232,7 +232,7 @@ def _lines(row: Row, width: int, palette: Palette) -> list[list[Segment]]:
         case "quote":
             return _hanging(row, "", text, palette.said, width, palette)
         case "note":
-            return _hanging(row, f"{row.glyph}  " if row.glyph else "", text, palette.chrome, width, palette)
+            return _hanging(row, f"{row.glyph}  " if row.glyph else "", text, palette.about, width, palette)
         case _:
             return _hanging(row, "", text, palette.about, width, palette)
 

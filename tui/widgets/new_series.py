@@ -64,9 +64,7 @@ class NewSeries(ModalScreen[dict[str, Any] | None]):
                             with Vertical(classes="half"):
                                 value = Input(getattr(draft, name), placeholder=hint, compact=True, id=name)
                                 yield from row(label, value, name)
-                tick = Tick(
-                    "baseline", "compare with one run that is not evolved and uses as much", value=draft.baseline
-                )
+                tick = Tick("baseline", "compare with one run that is not evolved", value=draft.baseline)
                 yield from row("", tick, "baseline")
             yield Static("", classes="dialog--fault", markup=False)
             yield Static(
