@@ -320,6 +320,8 @@ def test_one_word_gives_a_shipped_pipeline_another_provider(
         monkeypatch.setenv(name, "sk-test-0123456789")
     for name in pipelines.available():
         shipped = pipelines.resolve(name)
+        if "seats" not in shipped:  # a series has those of its runs
+            continue
         told = pipelines.resolve(name, [f"seats.{number}.model={model}" for number in range(len(shipped["seats"]))])
         model_of = {"duel": spec.Duel, "loop": loop_spec.Loop}[told["kind"]]
         for seat in model_of.model_validate(told).seats:
