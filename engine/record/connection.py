@@ -31,7 +31,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     db = None
     try:
         db = _connect(f"file:{_quoted(path)}?mode=rw")
-        if _version(db) != schema.VERSION or not _is_wal(db):
+        if schema.of(db) != schema.VERSION or not _is_wal(db):
             with presence.guard(path):
                 _prepare(db, path)
         db.execute("PRAGMA synchronous = NORMAL")
@@ -49,12 +49,12 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """A read-only connection; the record must exist. Raises RecordError."""
+    """A read-only connection; the record must exist, and may be of an older schema. Raises RecordError."""
     if not path.exists():
         raise RecordError(f"{path}: no record here yet; `tertulia run eliza-meets-parry` starts one")
     try:
         db = _connect(f"file:{_quoted(path)}?mode=ro")
-        version = _version(db)
+        version = schema.of(db)
     except sqlite3.Error as error:
         raise explain(error, path) from None
     if version > schema.VERSION:
@@ -65,6 +65,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         db.close()
         what = "an empty file, no record yet; `tertulia run eliza-meets-parry` makes it one" if empty else _FOREIGN
         raise RecordError(f"{path}: {what}")
+    schema.stand_in(db, version)
     return db
 
 
@@ -86,7 +87,7 @@ def transact(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], _T]) -
     """
     db.execute("BEGIN IMMEDIATE")
     try:
-        if (version := _version(db)) > schema.VERSION:
+        if (version := schema.of(db)) > schema.VERSION:
             raise _too_new(Path(db.execute("PRAGMA database_list").fetchone()[2]), version)
         result = work(db)
         db.execute("COMMIT")
@@ -107,10 +108,6 @@ def _quoted(path: Path) -> str:
     return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
-
-
 def _too_new(path: Path, version: int) -> RecordError:
     return RecordError(
         f"{path}: written by a newer Tertulia (schema {version}, this one knows {schema.VERSION}); update this program"
@@ -123,7 +120,7 @@ def _is_wal(db: sqlite3.Connection) -> bool:
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
     """Make a new file a record, bring an older one up to date, leave a foreign one as it is: under the guard."""
-    version = _version(db)
+    version = schema.of(db)
     if version > schema.VERSION:
         raise _too_new(path, version)
     if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:

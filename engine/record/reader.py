@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine.record import asks, calls, events, runs, turns
+from engine.record import asks, calls, events, runs, schema, turns
 from engine.record.asks import Ask
 from engine.record.calls import Call
 from engine.record.connection import open_reader
@@ -42,12 +42,16 @@ class Reader:
         self.path = path
         self._db = open_reader(path)
         self._version = -1
+        self._schema = schema.of(self._db)
 
     def changed(self) -> bool:
         """Whether any other connection has committed since the last call."""
         version = self._db.execute("PRAGMA data_version").fetchone()[0]
         changed = bool(version != self._version)
         self._version = version
+        if changed and self._schema < schema.VERSION == schema.of(self._db):
+            schema.stand_down(self._db, self._schema)
+            self._schema = schema.VERSION
         return changed
 
     def newest(self) -> int:

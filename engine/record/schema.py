@@ -272,6 +272,39 @@ INSERT INTO held (run, content)
 """
 
 
+_SINCE = {2: _LOOP, 3: _SERIES, 4: _HELD}
+_TABLE = "CREATE TABLE "
+
+
+def of(db: sqlite3.Connection) -> int:
+    """The version of a database's schema, 0 where it has none."""
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def stand_in(db: sqlite3.Connection, version: int) -> None:
+    """Let a reader of an older record find the tables that came after `version`, empty: its runs have nothing in them.
+
+    They are the connection's own (TEMP) and hide those of the record until `stand_down`.
+    """
+    for table in _tables_after(version):
+        db.execute(table.replace(_TABLE, "CREATE TEMP TABLE ", 1))
+
+
+def stand_down(db: sqlite3.Connection, version: int) -> None:
+    """Undo `stand_in`, once the record was brought up to date."""
+    for table in _tables_after(version):
+        db.execute(f"DROP TABLE temp.{table.removeprefix(_TABLE).split()[0]}")
+
+
+def _tables_after(version: int) -> list[str]:
+    steps = (sql for number, sql in _SINCE.items() if number > version)
+    return [statement for sql in steps for statement in _statements(sql) if statement.startswith(_TABLE)]
+
+
+def _statements(script: str) -> list[str]:
+    return [statement.strip() for statement in script.split(";") if statement.strip()]
+
+
 def migrate(db: sqlite3.Connection) -> None:
     """Bring the schema of `db` (autocommit, no transaction open) up to VERSION."""
     from sqlite_utils import Database, Migrations
@@ -281,34 +314,30 @@ def migrate(db: sqlite3.Connection) -> None:
     @steps()
     def m001_record(database: Database) -> None:
         """Runs, turns, events, calls, asks, commands, allowances, and the search over what was said."""
-        for statement in _BASE.split(";"):
-            if statement.strip():
-                database.conn.execute(statement)
+        for statement in _statements(_BASE):
+            database.conn.execute(statement)
         database.table("message").enable_fts(["text"], create_triggers=True, tokenize="unicode61 remove_diacritics 2")
         database.conn.execute("PRAGMA user_version = 1")
 
     @steps()
     def m002_loop(database: Database) -> None:
         """What is written beside a conversation: minutes and other asides, measures, sources that a turn was given."""
-        for statement in _LOOP.split(";"):
-            if statement.strip():
-                database.conn.execute(statement)
+        for statement in _statements(_LOOP):
+            database.conn.execute(statement)
         database.conn.execute("PRAGMA user_version = 2")
 
     @steps()
     def m003_series(database: Database) -> None:
         """Runs that others are played by: the children of a series, what was found in them, what a judge said of it."""
-        for statement in _SERIES.split(";"):
-            if statement.strip():
-                database.conn.execute(statement)
+        for statement in _statements(_SERIES):
+            database.conn.execute(statement)
         database.conn.execute("PRAGMA user_version = 3")
 
     @steps()
     def m004_held(database: Database) -> None:
         """Which run needs which content, and who else needs a message: deleting a run looks at nothing but its own."""
-        for statement in _HELD.split(";"):
-            if statement.strip():
-                database.conn.execute(statement)
+        for statement in _statements(_HELD):
+            database.conn.execute(statement)
         database.conn.execute("PRAGMA user_version = 4")
 
     db.execute("BEGIN IMMEDIATE")  # the list of migrations is made together with the first of them, or not at all

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from engine.record import presence, runs, schema, turns
+from engine.record import lineage, metrics, minutes, presence, runs, schema, turns
 from engine.record.connection import open_reader, open_writer, transact
 from engine.record.errors import RecordError
+from engine.record.export import export
 from engine.record.presence import Presence
 from engine.record.reader import Reader
 from engine.record.search import search
@@ -51,6 +52,36 @@ def test_a_record_of_every_version_opens(database: Path, tmp_path: Path, version
     assert reader.calls(found.turns[0].n)[0].tokens_out == 5
     live = turns.live(reader.db, by_title["Interrupted"].n)
     assert live and live.text == "Half a sen"
+    reader.close()
+
+
+@pytest.mark.parametrize("version", range(1, schema.VERSION))
+def test_a_record_of_an_older_version_reads_as_it_is(database: Path, version: int) -> None:
+    write_record.load(version, database)
+    before = database.read_bytes()
+    reader = Reader(database)
+    for run in reader.runs():
+        assert reader.attach(run.id).run.id == run.id
+        assert minutes.items(reader.db, run.n) == [] or version > 1
+        assert lineage.children(reader.db, run.n) == [] or version > 2
+        assert run.title in export(reader.db, run, "md")
+    reader.close()
+    assert database.read_bytes() == before
+
+
+@pytest.mark.parametrize("version", range(1, schema.VERSION))
+def test_a_reader_sees_what_comes_once_the_record_is_brought_up_to_date(database: Path, version: int) -> None:
+    write_record.load(version, database)
+    reader = Reader(database)
+    run = next(run for run in reader.runs() if run.title == "ELIZA meets PARRY")
+    last = reader.attach(run.id).turns[-1]
+    reader.changed()
+    with closing(open_writer(database)) as db:
+        transact(db, lambda db: metrics.put(db, run.n, last.n, {"novelty": 0.125}))
+        transact(db, lambda db: minutes.give(db, run.n, last.n, "Judge", "good", 7.0))
+    assert reader.changed()
+    assert metrics.of_turns(reader.db, run.n)["novelty"][-1] == (last.seq, 0.125)
+    assert minutes.asides(reader.db, run.n)[-1].value == 7.0
     reader.close()
 
 
