@@ -264,12 +264,23 @@ def test_an_ask_answered_elsewhere_is_taken_off_the_terminal(cli: Cli, pipeline:
 
 
 def test_bad_pipelines_start_nothing(cli: Cli, pipeline: Pipeline, database: Path, home: Path) -> None:
+    servers = home / "config" / "tertulia" / "providers.yml"
+    servers.parent.mkdir(parents=True, exist_ok=True)
+    servers.write_text("nobody: {adapter: openai, base_url: 'http://127.0.0.1:9/v1'}\n")
+    empty = home / "empty.md"
+    empty.touch()
     cases: list[tuple[dict[str, Any], str]] = [
         ({"limits": {"tunrs": 3}}, "turns"),
         ({"kind": "deul"}, "duel"),
         ({"seats": [{"persona": "nobody-here", "model": "scripted/echo"}] * 2, "starter": "random"}, "nobody-here"),
         ({"seats": [{"persona": "eliza", "model": "ollma/x"}] * 2, "starter": "random"}, "ollama"),
         ({"seats": [{"persona": "eliza", "model": "scripted/nowhere.yml"}] * 2, "starter": "random"}, "nowhere.yml"),
+        (
+            {"seats": [{"persona": "eliza", "model": "openai/gpt-5"}] * 2, "starter": "random"},
+            "keys set OPENAI_API_KEY",
+        ),
+        ({"seats": [{"persona": "eliza", "model": "nobody/m"}] * 2, "starter": "random"}, "127.0.0.1:9"),
+        ({"seats": [{"persona": str(empty), "model": "scripted/echo"}] * 2, "starter": "random"}, "empty"),
     ]
     for keys, said in cases:
         result = cli("run", pipeline(None, **keys), "--plain")
