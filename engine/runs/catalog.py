@@ -21,7 +21,7 @@ def pipelines() -> list[dict[str, Any]]:
         entry: dict[str, Any] = {"name": name, "path": str(path), "kind": None, "title": name, "error": None}
         try:
             data = yaml_file.load_mapping(path)
-            entry |= {"kind": data.get("kind"), "title": data.get("title", name)}
+            entry |= {"kind": data.get("kind"), "title": data.get("title", data.get("question", name))}
             files.resolve(path)
         except UsageError as error:
             entry["error"] = str(error)

@@ -257,3 +257,8 @@ def test_the_shipped_loops_are_valid_and_run_on_the_embedded_model(stage: Stage,
     spec = pipelines.resolve(name)
     assert {seat["model"] for seat in spec["seats"]} == {"local/smollm2"}
     assert all(seat["role"]["plain"] for seat in spec["seats"]), "the small model needs plain words"
+
+
+@pytest.mark.parametrize("name", ["peer-review", "four-roles", "auto-chain"])
+def test_a_shipped_loop_is_called_what_it_asks(stage: Stage, name: str) -> None:
+    assert pipelines.resolve(name, seed="Why do stones fall?")["title"] == "Why do stones fall?"
