@@ -64,7 +64,7 @@ TABS = (
     ),
 )
 SERIES = Place(
-    0,
+    6,
     "Series",
     ("series",),
     "tui.panes.series:SeriesPane",

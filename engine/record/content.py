@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.record import redact
+from engine.record.errors import RecordError
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,8 @@ RETURNING parent
 
 def body(db: sqlite3.Connection, n: int) -> str:
     row = db.execute("SELECT body FROM content WHERE n = ?", (n,)).fetchone()
+    if row is None:
+        raise RecordError(f"content {n} is gone: the run that it was of has been deleted")
     return str(row[0])
 
 

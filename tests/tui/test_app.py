@@ -35,7 +35,7 @@ def _keys_file(text: str) -> Path:
 async def test_help_lists_every_key_that_works_here(book: Book) -> None:
     book.run("Talk")
     app = _app(book)
-    async with app.run_test(size=(120, 50)) as pilot:
+    async with app.run_test(size=(120, 60)) as pilot:
         await until(pilot, lambda: "Talk" in screen_text(app))
         here = entries(app.screen)
         await pilot.press("question_mark")

@@ -78,7 +78,7 @@ async def test_moving_follows_the_run_and_not_the_row(book: Book) -> None:
         assert current() == "Run 28"
         book.run("Newcomer", age=1)
         await until(pilot, lambda: "Newcomer" in screen_text(app))
-        assert current() == "Run 28" and "▸ ✓ finished duel  Run 28" in screen_text(app)
+        assert current() == "Run 28" and "▸ ✓ finished duel   Run 28" in screen_text(app)
         await pilot.press("G")
         assert current() == "Run 00" and "Run 00" in screen_text(app)
         await pilot.press("g")
@@ -132,6 +132,8 @@ async def test_pause_and_stop_reach_the_run(book: Book, hosts: Callable[..., Any
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "● live" in screen_text(app))
         await pilot.press("space", "x")
+        await until(pilot, lambda: "Stop Talk now?" in screen_text(app))
+        await pilot.press("enter", "x", "y")
         db = open_reader(book.path)
         try:
             n = runs.find(db, run).n
@@ -161,7 +163,7 @@ async def test_delete_asks_and_only_yes_deletes(book: Book) -> None:
         await pilot.press("d", "enter")
         await until(pilot, lambda: "gone for good" not in screen_text(app))
         await pilot.press("d", "y")
-        await until(pilot, lambda: "▸ ✓ finished duel  Kept" in screen_text(app))
+        await until(pilot, lambda: "▸ ✓ finished duel   Kept" in screen_text(app))
         reader = app.reader
         assert reader and reader.find(kept).title == "Kept"
         with pytest.raises(RecordError):

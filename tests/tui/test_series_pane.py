@@ -15,7 +15,9 @@ from tests.tui.conftest import Book, screen_text, until
 from tests.tui.series_stage import ANSWERS, QUESTION, SeriesStage
 from tests.tui.test_new_duel import OFFERED
 from tui.app import TertuliaApp
+from tui.keymap import entries
 from tui.panes.series import SeriesPane
+from tui.places import SERIES
 from tui.widgets.confirm import Confirm
 from tui.widgets.help import Help
 from tui.widgets.new_series import JudgePicker, NewSeries
@@ -44,8 +46,10 @@ def app_of(book: Book) -> TertuliaApp:
 async def opened(pilot: Any, app: TertuliaApp, stage: SeriesStage) -> SeriesPane:
     await until(pilot, lambda: app.shelf.loaded)
     app.open_run(stage.id)
-    await until(pilot, lambda: isinstance(app.panes.pane(0), SeriesPane) and app.panes.here == 0)
-    pane = app.panes.pane(0)
+    await until(
+        pilot, lambda: isinstance(app.panes.pane(SERIES.number), SeriesPane) and app.panes.here == SERIES.number
+    )
+    pane = app.panes.pane(SERIES.number)
     assert isinstance(pane, SeriesPane)
     return pane
 
@@ -60,7 +64,7 @@ async def test_the_tree_is_the_preview_and_opens_and_leads_to_its_runs(stage: Se
         await until(pilot, lambda: "├─ ✓ 1.1" in screen_text(app) and "5 runs" in screen_text(app))
         assert "14" in screen_text(app).splitlines()[9], "turns of a series are those of its runs"
         await pilot.press("enter")
-        await until(pilot, lambda: app.panes.here == 0)
+        await until(pilot, lambda: app.panes.here == SERIES.number)
         assert "generation 2 of 2" in screen_text(app) and "selected by form, not by quality" in screen_text(app)
         await pilot.press("j", "enter")
         await until(pilot, lambda: app.panes.here == 2)
@@ -124,7 +128,7 @@ async def test_a_series_that_is_deleted_leaves_a_line_and_no_crash(stage: Series
     async with app.run_test(size=SIZE) as pilot:
         await opened(pilot, app, stage)
         Control(stage.path, "somebody").delete(stage.id)
-        app.panes.pane(0).series.reset()  # type: ignore[union-attr]
+        app.panes.pane(SERIES.number).series.reset()  # type: ignore[union-attr]
         await until(pilot, lambda: f"✗ no run {stage.id}" in screen_text(app) or "✗" in screen_text(app))
         await pilot.press("escape")
         await until(pilot, lambda: app.panes.here == 1)
@@ -169,8 +173,29 @@ async def test_a_loop_that_has_ended_lends_its_question_to_a_series(
         await pilot.press("end", "backspace", "backspace", "x")
         await until(pilot, lambda: "a whole number, 2 or more" in screen_text(app))
         await pilot.press("backspace", "4", "ctrl+s")
-        await until(pilot, lambda: app.panes.here == 0)
+        await until(pilot, lambda: app.panes.here == SERIES.number)
     assert loop and len(started) == 1
     found = kinds.load("series").validate(started[0], "the form")
     assert found["question"] == QUESTION and found["judge"] is None and found["pipeline"]["limits"]["turns"] == 4
     assert {seat["model"] for seat in found["pipeline"]["seats"]} == {"ollama/llama3.2"}
+
+
+async def test_the_help_of_every_pane_lists_every_key_that_works_there(stage: SeriesStage) -> None:
+    stage.second()
+    stage.book.run("A loop", kind="loop", seats=("Questioner", "Creator"))
+    stage.book.run("A duel")
+    app = app_of(stage.book)
+    async with app.run_test(size=(120, 130)) as pilot:
+        await opened(pilot, app, stage)
+        for key in ("", "2", "3", "1"):
+            if key:
+                await pilot.press(key)
+            await pilot.pause()
+            here = entries(app.screen)
+            await pilot.press("question_mark")
+            await until(pilot, lambda: isinstance(app.screen, Help))
+            shown = screen_text(app)
+            missing = [entry.id for entry in here if entry.id not in shown or entry.shown_keys not in shown]
+            assert len(here) > 20 and not missing
+            await pilot.press("escape")
+            await until(pilot, lambda: not isinstance(app.screen, Help))

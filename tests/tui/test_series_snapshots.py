@@ -13,6 +13,7 @@ from tests.tui.series_stage import QUESTION, SeriesStage
 from tests.tui.test_new_duel import OFFERED
 from tui import themes
 from tui.app import TertuliaApp
+from tui.places import SERIES
 from tui.widgets.new_series import NewSeries
 
 LOW, WIDE = (80, 24), (120, 40)
@@ -32,7 +33,7 @@ def picture(
     async def before(pilot: Any) -> None:
         await until(pilot, lambda: app.shelf.loaded)
         app.open_run(stage.id)
-        await until(pilot, lambda: app.panes.here == 0)
+        await until(pilot, lambda: app.panes.here == SERIES.number)
         for key in keys:
             await pilot.press(key)
         await pilot.pause()

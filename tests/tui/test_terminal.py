@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import select
@@ -22,6 +23,7 @@ import pytest
 from engine.record import commands
 from engine.record.reader import Reader
 from engine.record.runs import Status
+from engine.runs.control import Control
 from tests.tui.conftest import Book
 
 PATIENCE = 30.0
@@ -225,6 +227,48 @@ def test_what_is_typed_in_one_burst_is_said_whole_and_in_order(
     terminal.type(" write")
     terminal.see("> what I still write")
     assert _said(terminal, record, 2) == ["ask him about it", "and then about the horses"]
+
+
+def test_two_apps_and_a_follower_see_the_same_and_what_each_says_lands_once(
+    database: Path, scripted_pipeline: Callable[..., dict[str, Any]], terminals: Callable[..., Terminal]
+) -> None:
+    """What a model says is hostile to terminals: both apps show it as text."""
+    hostile = "\x1b]0;owned\x07 \x9b31m [bold red]alpha[/] \u202eevil"
+    script = {"seats": {"A": [hostile, "charlie"], "B": ["bravo", "delta"]}}
+    control = Control(database, "test")
+    run = control.start(scripted_pipeline(script, turns=4, delay=0.05))
+    control.pause(run)
+    follow = [sys.executable, "-m", "engine", "--db", str(database), "follow", run, "--json"]
+    follower = subprocess.Popen(follow, stdout=subprocess.PIPE, text=True)
+    try:
+        apps = [terminals("--db", str(database), "attach", run) for _ in range(2)]
+        for number, app in enumerate(apps):
+            app.see("to join in")
+            app.type("i")
+            app.see("esc leave")
+            app.type(f"words of app {number}\r")
+            for other in apps:
+                other.see(f"words of app {number}")
+        control.resume(run)
+        out, _ = follower.communicate(timeout=PATIENCE)
+    finally:
+        follower.kill()
+    events = [json.loads(line) for line in out.splitlines()]
+    assert events[-1]["kind"] == "run.finished"
+    given = [event["text"] for event in events if event["kind"] == "note.given"]
+    assert given == ["words of app 0", "words of app 1"]
+    finished = [event["text"] for event in events if event["kind"] == "turn.finished"]
+    assert finished[1:] == ["bravo", "charlie", "delta"]
+    for app in apps:
+        app.see("delta")
+        app.see("finished")
+        places = [app.text.index(words) for words in (*given, "alpha", "bravo", "charlie", "delta")]
+        assert places == sorted(places), app.text
+        assert all(app.text.count(words) == 1 for words in given), app.text
+        assert "[bold red]alpha[/]" in app.text
+        assert b"owned\x07" not in app.raw and not {"\u202e", "\x9b"} & set(app.raw.decode("utf-8", "replace"))
+        app.type("q")
+        assert app.ended() == 0
 
 
 def _said(terminal: Terminal, record: Path, count: int) -> list[str]:

@@ -264,8 +264,16 @@ class RunsPane(Explains, Widget):
             self._do(lambda control: control.resume(run.id), said=f"{_title(run)} goes on")
 
     def action_stop(self) -> None:
+        from tui.widgets.confirm import Confirm
+
         run = self._current()
-        self._do(lambda control: control.stop(run.id))
+
+        def decided(yes: bool | None) -> None:
+            if yes:
+                self._do(lambda control: control.stop(run.id))
+
+        what = f"Stop {_title(run)} now?"
+        self.app.push_screen(Confirm(what, "What was said is kept, and it can be resumed.", "stop it"), decided)
 
     def action_fork(self) -> None:
         run = self._current()

@@ -137,7 +137,10 @@ class Shelf:
         """Read how many turns these runs may have, once per spec; True when something was read."""
         unknown = {run.spec: run for run in seen if run.spec not in self._limits}
         for run in unknown.values():
-            limits = reader.spec(run).get("limits")
+            try:
+                limits = reader.spec(run).get("limits")
+            except RecordError:  # deleted by somebody since it was listed
+                limits = None
             turns = limits.get("turns") if isinstance(limits, dict) else None
             self._limits[run.spec] = turns if isinstance(turns, int) else None
         return bool(unknown)

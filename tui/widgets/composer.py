@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from textual import events
+from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
@@ -44,7 +44,7 @@ def parse(typed: str, seats: Sequence[str], *, now: bool = False) -> Utterance:
 
 
 class Composer(TextArea):
-    """Grows to five rows. What it holds survives everything but esc, and esc keeps it for `up`."""
+    """Grows to five rows. What it holds survives everything but esc, and `up` brings back what esc cleared."""
 
     DEFAULT_CSS = """
     Composer { height: auto; max-height: 5; border: none; padding: 0; width: 1fr; background: transparent; }
@@ -55,7 +55,8 @@ class Composer(TextArea):
         Binding("enter", "send", "send", id="composer.send", tooltip="Say it before the next turn"),
         Binding("ctrl+n", "send(True)", "say now", id="composer.now", tooltip="Cut the turn in progress and say it"),
         Binding("ctrl+j", "newline", "new line", id="composer.newline"),
-        Binding("escape", "leave", "leave", id="composer.leave", tooltip="Clear the text, then leave"),
+        Binding("escape", "clear", "clear", id="composer.clear", tooltip="Clear the text; up brings it back"),
+        Binding("escape", "leave", "leave", id="composer.leave", tooltip="Give the keys back"),
         Binding("up", "recall(-1)", "Up", show=False, id="composer.up"),
         Binding("down", "recall(1)", "Down", show=False, id="composer.down"),
     ]
@@ -77,6 +78,8 @@ class Composer(TextArea):
         self._history: list[str] = []
         self._at = 0
         self._draft = ""
+        self._begun = ""
+        self._could_clear = False
         self.cursor_blink = False
         self.highlight_cursor_line = False
 
@@ -85,9 +88,11 @@ class Composer(TextArea):
         return not self.text
 
     def begin(self, text: str) -> None:
-        """Put a text there to be changed; what was being written is kept for `up`."""
+        """Put a text there to be changed; what was being written is kept for `up`. As long as it is there as it was
+        put, esc leaves at once."""
         self._remember(self.text)
         self._put(text)
+        self._begun = text
 
     async def _on_key(self, event: events.Key) -> None:
         if self._take(event):
@@ -115,13 +120,29 @@ class Composer(TextArea):
     def action_newline(self) -> None:
         self.insert("\n")
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("clear", "leave"):
+            return self._to_clear == (action == "clear")
+        return super().check_action(action, parameters)
+
+    @property
+    def _to_clear(self) -> bool:
+        return not self.empty and self.text != self._begun
+
+    def action_clear(self) -> None:
+        self._remember(self.text)
+        self._put("")
+        self.post_message(self.Changed(self))
+
     def action_leave(self) -> None:
-        if self.empty:
-            self.post_message(self.Left())
-        else:
-            self._remember(self.text)
-            self._put("")
-            self.post_message(self.Changed(self))
+        self._put("")
+        self.post_message(self.Left())
+
+    @on(TextArea.Changed)
+    def _relabel(self) -> None:
+        if self._to_clear != self._could_clear:
+            self._could_clear = self._to_clear
+            self.refresh_bindings()
 
     def action_recall(self, step: int) -> None:
         """Move in the text, and beyond its first or last row through what was sent before."""
@@ -142,6 +163,7 @@ class Composer(TextArea):
             self._history = [*self._history, text][-_KEPT:]
 
     def _put(self, text: str) -> None:
+        self._begun = ""
         self._at = len(self._history)
         self._draft = ""
         self._show(text)

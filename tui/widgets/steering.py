@@ -40,7 +40,7 @@ class Steering(RunPane):
     """A pane with a transcript, a card and a composer. Commands go to the app, which does them in the background."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "pause", "pause", id="talk.pause", tooltip="Pause after the word in progress"),
+        Binding("space", "pause", "pause", id="talk.pause", tooltip="Pause; a turn in progress is spoken to its end"),
         Binding("space", "resume", "resume", id="talk.resume", tooltip="Let it go on, wherever it stopped"),
         Binding("i", "speak", "speak", id="talk.speak", tooltip="Say something to all, or answer for your seat"),
         Binding("t", "take", "take a seat", id="talk.take", tooltip="Speak for a seat yourself, or hand it back"),
