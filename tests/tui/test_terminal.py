@@ -267,8 +267,6 @@ def test_two_apps_and_a_follower_see_the_same_and_what_each_says_lands_once(
         assert all(app.text.count(words) == 1 for words in given), app.text
         assert "[bold red]alpha[/]" in app.text
         assert b"owned\x07" not in app.raw and not {"\u202e", "\x9b"} & set(app.raw.decode("utf-8", "replace"))
-        app.type("q")
-        assert app.ended() == 0
 
 
 def _said(terminal: Terminal, record: Path, count: int) -> list[str]:
