@@ -25,7 +25,9 @@ from tests.page import Page
 from tests.watch import Watch, wait_for
 
 TURNS = ["Questioner", "Creator", "Questioner", "Creator", "Mediator", "Questioner"]
-SHORT = ("limits.turns=6", "mediator.every=4", "seats.1.options.max_tokens=30")
+SLOW = 240.0
+"""Seconds for what a model does on a busy machine: far more than it takes."""
+SHORT = ("limits.turns=6", "mediator.every=4", *(f"seats.{seat}.options.max_tokens=24" for seat in range(3)))
 
 
 @pytest.mark.model
@@ -35,7 +37,7 @@ def test_a_loop_killed_twice_says_every_turn_once_and_is_exported_whole(
     started = _start("run", "peer-review", *(word for key in SHORT for word in ("--set", key)))
     run = wait_for(lambda: _newest(database), "the run")
     live = watch(run)
-    live.until("turn.started", seq=3, deadline=90)
+    live.until("turn.started", seq=3, deadline=SLOW)
     live.until("turn.delta")
     _kill(live)
     out, err = started.communicate(timeout=30)
@@ -46,7 +48,7 @@ def test_a_loop_killed_twice_says_every_turn_once_and_is_exported_whole(
     assert all(" ".join(text.split()) in " ".join(out.split()) for _, _, text in before)
 
     assert _tertulia("resume", run).returncode == 0
-    live.until("aside.started", after=5, deadline=90)
+    live.until("aside.started", after=5, deadline=SLOW)
     _kill(live)
     assert _tertulia("follow", run).returncode == 1
     again = _said(database, run)
@@ -148,7 +150,7 @@ def _said(database: Path, run: str) -> list[tuple[int, str, str]]:
 
 def _tertulia(*words: str) -> subprocess.CompletedProcess[str]:
     process = _start(*words)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=SLOW)
     return subprocess.CompletedProcess(words, process.returncode, out, err)
 
 
