@@ -198,6 +198,29 @@ async def test_what_is_written_survives_and_can_be_recalled(stage: Stage) -> Non
         assert app.done[-1] == ("pause", stage.id), "a second esc gives the keys back to the pane"
 
 
+async def test_an_edit_is_left_at_once_as_long_as_nothing_was_changed(stage: Stage) -> None:
+    stage.turn("They follow me.")
+    app = DuelApp(stage.path, stage.id)
+    async with app.run_test(size=SIZE) as pilot:
+        composer = app.pane.composer
+
+        def escape_does() -> str:
+            return app.screen.active_bindings["escape"].binding.action
+
+        await pilot.press("e")
+        assert (composer.text, escape_does()) == ("They follow me.", "leave")
+        await pilot.press("escape")
+        assert (composer.text, composer.has_focus, app.done) == ("", False, [])
+        await pilot.press("e", "!")
+        assert escape_does() == "clear"
+        await pilot.press("escape")
+        assert (composer.text, composer.has_focus, escape_does()) == ("", True, "leave")
+        await pilot.press("up")
+        assert composer.text == "They follow me.!"
+        await pilot.press("enter")
+        assert app.done == [("edit", stage.id, 1, "They follow me.!")]
+
+
 async def test_a_dead_host_is_seen_without_an_event(stage: Stage) -> None:
     app = DuelApp(stage.path, stage.id)
     async with app.run_test(size=SIZE) as pilot:

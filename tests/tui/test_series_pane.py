@@ -82,7 +82,7 @@ async def test_it_grows_while_it_is_watched(stage: SeriesStage, hosts: Callable[
     hosts(stage.path, stage.id)
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, app, stage)
-        assert "The first run is on its way." in screen_text(app) and QUESTION in screen_text(app)
+        assert "The judge is tried first" in screen_text(app) and QUESTION in screen_text(app)
         child = stage.child(1, 1)
         await until(pilot, lambda: child.run.id in screen_text(app))
         stage.say(child, "What is teaching?")

@@ -156,7 +156,8 @@ class SeriesPane(RunPane):
                 self._do(lambda control, run: control.stop(run))
 
         what = f"Stop {one_line(self._run().title, 40)}?"
-        self.app.push_screen(Confirm(what, "What was said is kept, and it can be resumed.", "stop it"), decided)
+        kept = "What was said is kept, and it can be resumed."
+        self.app.push_screen(Confirm(what, kept, "stop it", "let it go on"), decided)
 
     def action_export(self) -> None:
         self.post_message(Export(self._run()))

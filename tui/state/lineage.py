@@ -86,9 +86,10 @@ class Tree:
     def figures(self) -> list[str]:
         """What the series and its runs have come to and used, each with its unit."""
         found = []
-        if self.spec.get("generations") and not self.spec.get("runs"):
+        if self.generation and not self.spec.get("runs"):
             found.append(f"generation {self.generation} of {self.spec['generations']}")
-        found.append(many(len(self.children), "run"))
+        if self.children:
+            found.append(many(len(self.children), "run"))
         _, read, said, cost, unpriced = self.totals
         found.append(f"{figures.count(read + said)} tok")
         for unit, node in self.budget.items():

@@ -8,6 +8,7 @@ from math import nan
 from typing import Any, Literal
 
 from engine.record.lineage import Candidate, Child
+from engine.record.runs import Status
 from engine.record.visible import one_line
 from tui.state import figures, shelf
 from tui.state.lineage import Tree, many
@@ -66,6 +67,7 @@ def rows(tree: Tree, *, unfolded: bool = False) -> list[Row]:
                          name=f"ask {ask.n}"))  # fmt: skip
     if found:
         found.append(Row("blank", ""))
+    found += _ended(tree)
     question = str(tree.spec.get("question") or "")
     played = [child for child in tree.children if child.purpose == "play"]
     if played:
@@ -74,7 +76,11 @@ def rows(tree: Tree, *, unfolded: bool = False) -> list[Row]:
         found.append(Row("seed", question, name="seed"))
         found += _grown(tree, None, "", unfolded)
     if not played and not tree.ranked:
-        state = "The first run is on its way." if not tree.children else "Nothing is ranked yet."
+        state = "Nothing is ranked yet." if tree.children else "The first run is on its way."
+        if tree.run and not tree.run.active:
+            state = "It ended before anything was ranked."
+        elif tree.spec.get("judge") and tree.tried is None and not tree.children:
+            state = "The judge is tried first, on real text against the same with its sentences shuffled."
         found += [
             Row("blank", ""),
             Row("text", f"{state} When all runs of a generation have ended, their answers are counted and compared; the"
@@ -89,6 +95,19 @@ def rows(tree: Tree, *, unfolded: bool = False) -> list[Row]:
         text = f"{'▾' if unfolded else '▸'} {folded}"
         found += [Row("blank", ""), Row("more", text, name="more")]
     return found
+
+
+def _ended(tree: Tree) -> Iterator[Row]:
+    """Why it goes on no more."""
+    run = tree.run
+    if run is None or run.active:
+        return
+    why = one_line(run.detail or (run.reason or "").replace("_", " "), _WORDS)
+    if run.status is Status.CRASHED:
+        why = "its host died; r resumes it, and nothing said is lost"
+    if why:
+        yield Row("text", f"{shelf.glyph(run.status)} {shelf.word(run.status)}: {why}")
+        yield Row("blank", "")
 
 
 def _listed(children: Sequence[Child]) -> Iterator[Row]:

@@ -93,6 +93,7 @@ class Composer(TextArea):
         self._remember(self.text)
         self._put(text)
         self._begun = text
+        self._relabel()
 
     async def _on_key(self, event: events.Key) -> None:
         if self._take(event):
@@ -140,6 +141,7 @@ class Composer(TextArea):
 
     @on(TextArea.Changed)
     def _relabel(self) -> None:
+        """Have the line at the bottom say what esc does."""
         if self._to_clear != self._could_clear:
             self._could_clear = self._to_clear
             self.refresh_bindings()
@@ -171,3 +173,4 @@ class Composer(TextArea):
     def _show(self, text: str) -> None:
         self.load_text(text)
         self.move_cursor(self.document.end)
+        self._relabel()

@@ -19,15 +19,16 @@ class Confirm(ModalScreen[bool]):
         Binding("n,escape,q,enter", "answer(False)", "No", id="confirm.no"),
     ]
 
-    def __init__(self, question: str, consequence: str, verb: str) -> None:
+    def __init__(self, question: str, consequence: str, verb: str, otherwise: str = "keep it") -> None:
         super().__init__()
         self._question, self._consequence, self._verb = question, consequence, verb
+        self._otherwise = otherwise
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog confirm"):
             yield Static(self._question, classes="dialog--title", markup=False)
             yield Static(self._consequence, classes="dialog--about", markup=False)
-            yield Static(f"y {self._verb}   n keep it", classes="dialog--keys", markup=False)
+            yield Static(f"y {self._verb}   n {self._otherwise}", classes="dialog--keys", markup=False)
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)

@@ -54,7 +54,13 @@ class NewSeries(ModalScreen[dict[str, Any] | None]):
             )
             with VerticalScroll(can_focus=False):
                 with Vertical(classes="side"):
-                    words = Input(draft.question, placeholder="what shall evolve?", compact=True, id="question")
+                    words = Input(
+                        draft.question,
+                        placeholder="what shall evolve?",
+                        compact=True,
+                        select_on_focus=False,
+                        id="question",
+                    )
                     yield from row("question", words, "question")
                     yield from row("model", Field("model", "choose a model"), "model")
                     yield from row("judge", Field("judge", "nobody: selected by form, not by quality"), "judge")
@@ -77,7 +83,9 @@ class NewSeries(ModalScreen[dict[str, Any] | None]):
         for name in ("model", "judge"):
             if self.draft.model:
                 self.query_one(f"#{name}", Field).fill(self.draft.model)
-        self.query_one("#question").focus()
+        words = self.query_one("#question", Input)
+        words.cursor_position = 0  # a long question shows its beginning
+        words.focus()
         run_in_background(self.app, _base, self._arrived, self._say)
 
     def _arrived(self, base: dict[str, Any]) -> None:

@@ -10,9 +10,8 @@ from textual.widgets import Static
 
 from engine.record.events import Event
 from engine.record.reader import Reader
-from engine.record.runs import Run, Status
+from engine.record.runs import Run
 from engine.record.visible import one_line
-from tui.state import shelf
 from tui.state.figures import started
 from tui.state.lineage import Tree
 from tui.widgets.lineage import Lineage
@@ -51,10 +50,5 @@ class SeriesPreview(Vertical):
         self.query_one("#series-title", Static).update(one_line(run.title) or "untitled")
         about = f"series · started {started(run.started or run.created, clock)}"
         self.query_one("#series-about", Static).update(about)
-        foot = " · ".join(self._series.figures)
-        why = one_line(run.detail or run.reason or "") if run.status in (Status.FAILED, Status.STOPPED) else ""
-        if run.status is Status.CRASHED:
-            why = "its host died; r resumes it, nothing said is lost"
-        state = f"{shelf.glyph(run.status)} {shelf.word(run.status)}: {why}\n" if why else ""
-        self.query_one("#series-foot", Static).update(state + foot)
+        self.query_one("#series-foot", Static).update(" · ".join(self._series.figures))
         self.query_one(Lineage).show(self._series)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from engine.record import asks
+from engine.record import asks, presence, runs
 from engine.record.events import Kind
 from engine.record.reader import Reader
+from engine.record.runs import Status
 from tests.tui.conftest import Book
 from tests.tui.series_stage import QUESTION, SeriesStage
 from tui.state.lineage import Tree
 from tui.state.lineage_rows import rows
+
+
+@pytest.fixture(autouse=True)
+def alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every run has a host."""
+    monkeypatch.setattr(presence, "holder", lambda database, run: 4711)
 
 
 @pytest.fixture
@@ -80,10 +87,14 @@ def test_principles_and_further_answers_are_folded(stage: SeriesStage) -> None:
 
 
 def test_before_anything_is_ranked_one_is_told_what_comes(stage: SeriesStage) -> None:
-    assert any("The first run is on its way." in line for line in drawn(read(stage)))
+    assert any("The judge is tried first" in line for line in drawn(read(stage)))
+    stage.tell(Kind.JUDGE_TRIED, model="x/y", trusted=False, why="no such model")
+    tree = read(stage)
+    assert any("The first run is on its way." in line for line in drawn(tree))
+    assert tree.figures == ["0 tok", "budget 0 of 60k", "$0"]
     child = stage.child(1, 1)
     tree = read(stage)
-    assert f"└─ ● 1.1  {child.run.id} | 0 turns · 0 tok" in [line.replace("⌁", "●") for line in drawn(tree)]
+    assert f"└─ ● 1.1  {child.run.id} | 0 turns · 0 tok" in drawn(tree)
     assert any("Nothing is ranked yet." in line for line in drawn(tree))
 
 
@@ -131,3 +142,11 @@ def test_it_is_read_again_only_when_something_has_changed(stage: SeriesStage) ->
     tree.apply(reader.events(last))
     assert not tree.refresh(reader, 11.1) and tree.refresh(reader, 12.0), "not oftener than can be read"
     reader.close()
+
+
+def test_one_that_has_ended_says_why(stage: SeriesStage) -> None:
+    stage.book.do(lambda db: runs.end(db, stage.run(db).n, Status.FAILED, "provider", "no model \x1b[31mx"))
+    found = drawn(read(stage))
+    assert found[0] == " ✗ failed: no model ␛[31mx" and any(
+        "ended before anything was ranked" in line for line in found
+    )
