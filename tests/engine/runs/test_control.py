@@ -42,7 +42,7 @@ def texts(watcher: Watch) -> list[str]:
         ({"limits": {"turn": 3}}, "this run: limits.turn: unknown key; did you mean turns?"),
         ({"limits": {"turns": -1}}, "this run: limits.turns: Input should be greater than or equal to 0, got -1"),
         ({"kind": "duell"}, "this run: kind: unknown kind 'duell'; did you mean duel?"),
-        ({"kind": None}, "this run: kind: missing; known: duel, loop"),
+        ({"kind": None}, "this run: kind: missing; known: duel, loop, series"),
         ({"seats": []}, "this run: seats: a duel has two seats, not 0"),
         ({"starter": "C"}, "this run: starter: no seat is called 'C'; known: A, B"),
     ],
