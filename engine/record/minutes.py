@@ -164,9 +164,11 @@ def asides(db: sqlite3.Connection, run: int) -> list[Aside]:
 
 _STANDS = """
     aside.run = ?1 AND (?2 IS NULL OR aside.after <= ?2)
-    AND (turn.state IN ('finished', 'skipped') OR turn.state = 'replaced' AND turn.replaced >= ?2)
+    AND (turn.state IN ('finished', 'skipped')
+         OR turn.state = 'replaced' AND (turn.replaced >= ?2 OR turn.run <> aside.run))
 """
-"""Of a segment of the lineage (run, row of its last turn): what belongs to a turn that counts there."""
+"""Of a segment of the lineage (run, row of its last turn): what belongs to a turn that counts there. A turn that a fork
+has from its parent counts in the fork whatever the parent makes of it later."""
 
 
 def _enter(db: sqlite3.Connection, run: int, after: int, seat: str, text: str, value: float | None) -> int:

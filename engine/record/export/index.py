@@ -75,7 +75,8 @@ def _first_summary(db: sqlite3.Connection, run: Run) -> str:
             "SELECT aside.text FROM event JOIN aside ON aside.n = CAST(substr(event.subject, 7) AS INTEGER)"
             " JOIN turn ON turn.n = aside.after"
             " WHERE event.run = ?1 AND event.kind = ?2 AND trim(aside.text) != '' AND (?3 IS NULL OR aside.after <= ?3)"
-            " AND (turn.state IN ('finished', 'skipped') OR turn.state = 'replaced' AND turn.replaced >= ?3)"
+            " AND (turn.state IN ('finished', 'skipped')"
+            " OR turn.state = 'replaced' AND (turn.replaced >= ?3 OR turn.run <> aside.run))"
             " ORDER BY event.id LIMIT 1",
             (segment, Kind.MINUTES_TAKEN.value, bound),
         ).fetchone()

@@ -96,6 +96,20 @@ def test_a_replaced_turn_takes_its_items_measures_and_sources_with_it(db: sqlite
     assert citations.of_run(db, forked)[0][1].text == "text"
 
 
+def test_what_a_fork_wrote_on_a_turn_it_shares_outlives_the_parents_retry(db: sqlite3.Connection) -> None:
+    run, rows = talk(db, "Why?", "Hm.")
+    minutes.take(db, run, rows[0], "Scriber", "s", [Raised("question", "Why", rows[0], "Why?")], [])
+    (item,) = minutes.items(db, run)
+    forked = branch(db, run, 2)
+    own = [Raised("claim", "Hm", rows[1], "Hm.")]
+    minutes.take(db, forked, rows[1], "Scriber", "- hums", own, [Closed(item.n, rows[1], "Hm.")])
+    turns.replace(db, run, rows[1], "retry")
+    assert [found.text for found in minutes.items(db, forked)] == ["Why", "Hm"]
+    assert minutes.items(db, forked)[0].closed == 2
+    assert [aside.text for aside in minutes.asides(db, forked)] == ["s", "- hums"]
+    assert [found.text for found in minutes.items(db, run)] == ["Why"], "the parent never had it"
+
+
 def test_branches_close_an_item_each_on_their_own(db: sqlite3.Connection) -> None:
     run, rows = talk(db, "Why?", "Hm.")
     minutes.take(db, run, rows[0], "Scriber", "s", [Raised("question", "Why", rows[0], "Why?")], [])
