@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sqlite3
 import sys
 from collections.abc import Mapping
 
@@ -14,7 +15,7 @@ from engine.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
 from engine.cli.lazy import Entry, LazyGroup
 from engine.cli.narration import Level
 from engine.cli.session import Failure, Opener, Session, current
-from engine.record.errors import RecordError
+from engine.record.errors import RecordError, explain
 from engine.record.visible import one_line
 from engine.settings.errors import UsageError
 
@@ -54,6 +55,11 @@ _COMMANDS = {
     "paths": Entry("engine.cli.paths:show_paths", "Say where everything is.", _SET),
     "host": Entry("engine.cli.host:host", "Play a run in this process.", ""),
 }
+_OF_THE_FILE = frozenset({
+    sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN,
+})  # fmt: skip
+"""What SQLite says when the file is at fault and not the program."""
 _EPILOG = """\b
 RUN is an id, the beginning of one, or `last`. Every command has --help, with an example.
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 waiting for an answer, 130 interrupted.
@@ -80,6 +86,8 @@ def main(argv: list[str] | None = None, opener: Opener | None = None, more: Mapp
     except (click.ClickException, UsageError, RecordError, Failure, OSError) as error:
         return _explain(error, session)
     except Exception as error:
+        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_FILE:
+            return _explain(explain(error, session.database), session)
         if session.debug:
             raise
         _tell(f"internal error: {type(error).__name__}: {error}; please report it with what --debug shows")

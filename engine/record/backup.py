@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.record.connection import open_reader
-from engine.record.errors import RecordError, explain
+from engine.record.errors import RecordError, WrongNameError, explain
 
 
 def backup(source: Path, target: Path, progress: Callable[[int, int], None] | None = None) -> int:
     """Copy the record to the new file `target` (mode 0600); returns its bytes. `progress` gets pages (done, total)."""
     if target.exists():
-        raise RecordError(f"{target}: exists already; name a new file")
+        raise WrongNameError(f"{target}: exists already; name a new file")
     reader = open_reader(source)
     partial = target.with_name(target.name + ".partial")
     try:

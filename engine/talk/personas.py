@@ -186,6 +186,10 @@ def new(
     slug: str | None = None,
 ) -> Path:
     """Write a template for a new guest into the user's folder and return its path. Never overwrites."""
+    if language and not re.fullmatch("[a-z]{2}", language):
+        raise UsageError(f"language {language!r}: write it as two small letters, such as en")
+    if gender and not re.fullmatch("[mfn]", gender):
+        raise UsageError(f"gender {gender!r}: write it as m, f or n")
     tags = (f" ({language})" if language else "") + (f" [{gender}]" if gender else "")
     title = f"# {' '.join(description.split())}: {' '.join(name.split())}{tags}"
     wanted = (" ".join(description.split()), " ".join(name.split()), language, gender)

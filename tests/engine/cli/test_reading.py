@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -142,7 +143,7 @@ def test_a_backup_is_a_record_of_its_own(cli: Cli, record: str, tmp_path: Path) 
     assert cli("backup", copy).code == 0
     assert cli("show", record, "--db", copy, db=False).out == cli("show", record).out
     assert copy.stat().st_mode & 0o777 == 0o600
-    assert cli("backup", copy).code == 1
+    assert cli("backup", copy).code == 2, "a file that is there is never written over"
 
 
 def test_a_backup_that_cannot_be_written_says_where_and_why(cli: Cli, record: str, tmp_path: Path) -> None:
@@ -206,3 +207,19 @@ def test_an_empty_file_is_no_record_yet(cli: Cli, database: Path) -> None:
         assert result.code == 1 and "an empty file, no record yet; `tertulia run" in result.err
     (found,) = [item for item in cli("doctor", "--json").lines if item["what"] == "record"]
     assert found["level"] == "good" and "the first run makes it" in found["text"]
+
+
+@pytest.mark.parametrize("words", [["show", "last"], ["show", "last", "--json"], ["export", "last"]])
+def test_a_record_that_is_broken_in_the_middle_is_named_in_one_line(
+    words: list[str], cli: Cli, record: str, database: Path
+) -> None:
+    with closing(sqlite3.connect(database)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        size = db.execute("PRAGMA page_size").fetchone()[0]
+        root = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'message'").fetchone()[0]
+    with database.open("r+b") as out:
+        out.seek((root - 1) * size)
+        out.write(b"\xff" * size)
+    result = cli(*words)
+    assert result.code == 1 and result.err.count("\n") == 1
+    assert f"{database}: not a readable record (database disk image is malformed); move it away" in result.err

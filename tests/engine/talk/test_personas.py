@@ -207,6 +207,13 @@ def test_a_new_persona_that_could_not_be_read_back_is_refused(given: dict[str, s
     assert not own.exists()
 
 
+def test_what_is_wrong_with_a_new_persona_is_named(own: Path) -> None:
+    with pytest.raises(UsageError, match=r"^language 'english': write it as two small letters"):
+        personas.new("Ann", language="english")
+    with pytest.raises(UsageError, match=r"^gender 'x': write it as m, f or n"):
+        personas.new("Ann", gender="x")
+
+
 def test_a_new_persona_in_a_folder_that_cannot_be_made(own: Path) -> None:
     write(own.parent.parent, own.parent.name, "a file where the folder should be")
     with pytest.raises(UsageError, match="cannot be written"):
