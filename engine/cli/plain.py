@@ -67,6 +67,8 @@ class Plain:
                 self.narrate((f"{one_line(by)}: " if by else "") + _NARRATED[event.kind](data))
             case "spec.changed" if data["changes"] and all(key.startswith("seats.") for key in data["changes"]):
                 pass  # seat.changed, seat.taken and seat.released say it
+            case "judge.progress" if not data["done"]:
+                self.narrate(_DETAILS[event.kind](data))
             case kind if tell := _NARRATED.get(kind):
                 self.narrate(tell(data), Level.WARNING if kind in _WARNINGS else Level.INFO)
             case kind if tell := _DETAILS.get(kind):
@@ -267,5 +269,6 @@ _DETAILS: dict[str, Callable[[dict[str, Any]], str]] = {
     ),
     "limit.settled": lambda data: f"{data['amount']:g} {data['unit']} of a dead host are counted as spent",
     **beside.DETAILS,
+    **series.DETAILS,
 }
 """What is told under --verbose alone."""

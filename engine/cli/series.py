@@ -10,7 +10,7 @@ from typing import Any
 from engine.record import lineage
 from engine.record.events import Kind
 from engine.record.export import facts
-from engine.record.export.verdicts import comparison, interval, selection, trial
+from engine.record.export.verdicts import comparison, interval, progress, selection, trial
 from engine.record.lineage import Candidate, Child
 from engine.record.runs import Run
 from engine.record.visible import one_line
@@ -52,6 +52,10 @@ NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
     ),
     "baseline.compared": comparison,
 }
+
+
+DETAILS: dict[str, Callable[[dict[str, Any]], str]] = {"judge.progress": progress}
+"""What is told under --verbose; without it, that the judge begins."""
 
 
 def objects(db: sqlite3.Connection, run: Run) -> dict[str, Any]:

@@ -125,6 +125,10 @@ class Kind(StrEnum):
     JUDGE_TRIED = "judge.tried"
     """model, trusted, pairs, wins, ties, losses, rate, low, high, p, unusable (pairs with an answer that was), why (it
     could not be tried): the judge of a series on planted pairs, a text against the same with its sentences shuffled."""
+    JUDGE_PROGRESS = "judge.progress"
+    """model, purpose (trial, selection or baseline), generation, done, total: pairs that the judge of a series was
+    asked about, of so many at most; each takes the place of the last, and that is deleted when what came of it is told.
+    """
     PRINCIPLES_KEPT = "principles.kept"
     """generation, lines."""
     CANDIDATES_RANKED = "candidates.ranked"

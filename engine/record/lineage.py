@@ -300,6 +300,13 @@ def judgements(db: sqlite3.Connection, series: int, purpose: str, generation: in
     return [Judgement(*row) for row in rows]
 
 
+def judging(db: sqlite3.Connection, series: int, told: dict[str, Any] | None) -> None:
+    """Say how far the judge is, in place of what was said before; None: it is done."""
+    db.execute("DELETE FROM event WHERE run = ? AND kind = ?", (series, Kind.JUDGE_PROGRESS.value))
+    if told:
+        events.append(db, series, Kind.JUDGE_PROGRESS, None, told)
+
+
 def told(db: sqlite3.Connection, series: int, kind: Kind) -> list[dict[str, Any]]:
     """The data of all events of a kind, oldest first: what a series has said of itself."""
     rows = db.execute("SELECT data FROM event WHERE run = ? AND kind = ? ORDER BY id", (series, kind.value))

@@ -46,9 +46,12 @@ class Baseline:
             told |= await self._compare(child.generation, evolved, plain)
         except Unjudged as error:
             told["why"] = str(error)
-        await self._host.commit(
-            lambda db: events.append(db, self._host.run.n, Kind.BASELINE_COMPARED, f"run/{child.run.id}", told)
-        )
+
+        def write(db: sqlite3.Connection) -> None:
+            lineage.judging(db, self._host.run.n, None)
+            events.append(db, self._host.run.n, Kind.BASELINE_COMPARED, f"run/{child.run.id}", told)
+
+        await self._host.commit(write)
 
     async def _add(self, budget: int) -> Child:
         await self._host.gate.passage()

@@ -129,7 +129,12 @@ class Judging:
             told |= {"trusted": judge.trusted(outcomes), **figures(outcomes), "unusable": unusable}
         except Unjudged as error:
             told["why"] = str(error)
-        await self._host.commit(lambda db: events.append(db, run, Kind.JUDGE_TRIED, None, told))
+
+        def tried(db: sqlite3.Connection) -> None:
+            lineage.judging(db, run, None)
+            events.append(db, run, Kind.JUDGE_TRIED, None, told)
+
+        await self._host.commit(tried)
         self._believe(told)
 
     async def compare(self, purpose: str, generation: int, pairs: Sequence[Pair], *, counted: bool) -> list[Outcome]:
@@ -150,18 +155,30 @@ class Judging:
         """`until`: the number of pairs not won after which no further one is asked about."""
         assert self._spec.judge
         run, model = self._host.run.n, self._spec.judge.model
-        known = await self._host.commit(lambda db: lineage.judgements(db, run, purpose, generation))
-        made = {(item.one, item.other): item for item in known if item.model == model}
+        told = {"model": model, "purpose": purpose, "generation": generation, "total": len(pairs)}
+
+        def known(db: sqlite3.Connection) -> dict[tuple[int, int], Judgement]:
+            every = lineage.judgements(db, run, purpose, generation)
+            made = {(item.one, item.other): item for item in every if item.model == model}
+            lineage.judging(db, run, {**told, "done": sum((pair.one, pair.other) in made for pair in pairs)})
+            return made
+
+        made = await self._host.commit(known)
         outcomes: list[Outcome] = []
         for number, pair in enumerate(pairs):
             if until is not None and sum(outcome != "win" for outcome in outcomes) >= until:
                 break
-            found = made.get((pair.one, pair.other)) or await self._judge(purpose, generation, number, pair, counted)
+            found = made.get((pair.one, pair.other))
+            if found is None:
+                progress = {**told, "done": number + 1}
+                found = await self._judge(purpose, generation, number, pair, counted, progress)
             outcomes.append(found.outcome)  # type: ignore[arg-type]
         return outcomes
 
-    async def _judge(self, purpose: str, generation: int, number: int, pair: Pair, counted: bool) -> Judgement:
-        """One pair in both orders, its outcome recorded."""
+    async def _judge(
+        self, purpose: str, generation: int, number: int, pair: Pair, counted: bool, progress: dict[str, Any]
+    ) -> Judgement:
+        """One pair in both orders, its outcome recorded together with how far the judge is then."""
         await self._host.gate.passage()
         orders = iter([(pair.first, pair.second), (pair.second, pair.first)])
         turn = 2 * number
@@ -191,7 +208,12 @@ class Judging:
             fault="; ".join(made.faults) or None,
             model=self._spec.judge.model if self._spec.judge else "",
         )
-        await self._host.commit(lambda db: lineage.judge(db, self._host.run.n, found))
+
+        def write(db: sqlite3.Connection) -> None:
+            lineage.judge(db, self._host.run.n, found)
+            lineage.judging(db, self._host.run.n, progress)
+
+        await self._host.commit(write)
         return found
 
     async def _patiently(self, purpose: str, prompt: str, schema: dict[str, Any], turn: int, counted: bool) -> str:

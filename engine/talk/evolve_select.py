@@ -55,6 +55,7 @@ class Selection:
 
         def write(db: sqlite3.Connection) -> None:
             lineage.select(db, ranks, selected.n)
+            lineage.judging(db, self._host.run.n, None)
             events.append(db, self._host.run.n, Kind.CANDIDATES_RANKED, None, told)
 
         await self._host.commit(write)

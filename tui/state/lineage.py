@@ -38,6 +38,7 @@ class Tree:
         self.principles: dict[int, list[str]] = {}
         self.ranked: dict[int, dict[str, Any]] = {}
         self.tried: dict[str, Any] | None = None
+        self.judging: dict[str, Any] | None = None
         self.compared: dict[str, Any] | None = None
         self.totals: tuple[int, int, int, float, int] = (0, 0, 0, 0.0, 0)
         self.budget: dict[str, Allowance] = {}
@@ -68,6 +69,7 @@ class Tree:
         self.principles = lineage.principles(db, run.n)
         self.ranked = {item["generation"]: item for item in lineage.told(db, run.n, Kind.CANDIDATES_RANKED)}
         self.tried = next(reversed(lineage.told(db, run.n, Kind.JUDGE_TRIED)), None)
+        self.judging = next(reversed(lineage.told(db, run.n, Kind.JUDGE_PROGRESS)), None)
         self.compared = next(reversed(lineage.told(db, run.n, Kind.BASELINE_COMPARED)), None)
         self.totals = lineage.totals(db, run.n)
         self.budget = allowances.of_run(db, run.n)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import nan
 from typing import Any, Literal
 
+from engine.record.export import verdicts
 from engine.record.lineage import Candidate, Child
 from engine.record.runs import Status
 from engine.record.visible import one_line
@@ -68,6 +69,8 @@ def rows(tree: Tree, *, unfolded: bool = False) -> list[Row]:
     if found:
         found.append(Row("blank", ""))
     found += _ended(tree)
+    if tree.judging and tree.run and tree.run.active:
+        found += [Row("text", verdicts.progress(tree.judging)), Row("blank", "")]
     question = str(tree.spec.get("question") or "")
     played = [child for child in tree.children if child.purpose == "play"]
     if played:

@@ -30,6 +30,17 @@ def trial(data: Mapping[str, Any]) -> str:
     return f"{who} {'is trusted' if data['trusted'] else 'is not trusted'} ({shown}{rest})"
 
 
+def progress(data: Mapping[str, Any]) -> str:
+    """How far the judge is."""
+    what = {
+        "trial": "is tried on texts against the same with their sentences shuffled",
+        "selection": f"compares the answers of generation {data['generation']}",
+        "baseline": "compares the answers with those of the unevolved run",
+    }[data["purpose"]]
+    most = "at most " if data["purpose"] == "trial" else ""
+    return f"judge {one_line(str(data['model']))} {what}: {data['done']} of {most}{data['total']} pairs"
+
+
 def selection(data: Mapping[str, Any]) -> str:
     """How a generation was selected, and what was taken."""
     first = [item for item in data["ranking"] if item["rank"] == 1]

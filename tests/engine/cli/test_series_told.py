@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from engine.cli import series
+from engine.cli import narration, series
+from engine.cli.plain import Plain
 from engine.record import lineage, runs, turns
 from engine.record.connection import write_once
-from engine.record.events import Kind
+from engine.record.events import Event, Kind
 
 from .conftest import Cli
 
@@ -120,6 +121,20 @@ def test_a_trial_says_what_it_rests_on() -> None:
     assert "is trusted" in series.NARRATED[Kind.JUDGE_TRIED]({**data, "trusted": True, "pairs": 4})
     untried = {"model": "x\x1b/y", "pairs": 22, "trusted": False, "why": "no\x1bkey"}
     assert series.NARRATED[Kind.JUDGE_TRIED](untried) == "judge x␛/y could not be tried: no␛key"
+
+
+def test_a_judge_says_how_far_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(level: narration.Level) -> list[str]:
+        monkeypatch.setattr(narration, "_least", level)
+        plain = Plain([])
+        for done in range(3):
+            data = {"model": "x/y", "purpose": "trial", "generation": 0, "done": done, "total": 22}
+            plain.show(Event(done, "r", 0.0, "judge.progress", None, data))
+        return capsys.readouterr().err.splitlines()
+
+    what = "judge x/y is tried on texts against the same with their sentences shuffled"
+    assert told(narration.Level.INFO) == [f"{what}: 0 of at most 22 pairs"]
+    assert [line[-22:] for line in told(narration.Level.DEBUG)] == [f" {n} of at most 22 pairs" for n in range(3)]
 
 
 def test_a_comparison_is_a_rate_with_its_interval_or_none_at_all() -> None:

@@ -148,6 +148,7 @@ async def test_without_a_judge_answers_are_selected_by_form(lab: Lab) -> None:
 async def test_a_judge_that_proves_itself_overrules_the_form(lab: Lab) -> None:
     # the trial is won; of the pair of finalists it then prefers the other one, whose form counts less
     run, _ = await lab.play(lab.pipeline([*for_first(PAIRS)], children=1, generations=1))
+    assert lab.told(run, Kind.JUDGE_PROGRESS) == []  # what came of it stands in its place
     [tried] = lab.told(run, Kind.JUDGE_TRIED)
     assert tried["trusted"] and (tried["wins"], tried["ties"], tried["losses"]) == (PAIRS, 0, 0) and tried["p"] < 0.05
     [ranked] = lab.told(run, Kind.CANDIDATES_RANKED)
@@ -180,6 +181,27 @@ async def test_a_judge_that_does_not_read_is_never_trusted(lab: Lab, judged: lis
     assert tried["unusable"] == (asked if repaired == 2 else 0)
     assert len(lab.stage.calls(run, "trial")) == asked * 2 * repaired
     assert lab.stage.calls(run, "selection") == lab.stage.calls(run, "baseline") == []
+
+
+async def test_how_far_the_judge_is_is_told_pair_by_pair(lab: Lab) -> None:
+    run = lab.stage.create(lab.pipeline(for_first(PAIRS), generations=1, children=1))
+    async with lab.stage.host(run) as live:
+        seen: list[tuple[str, int, int]] = []
+        commit = live.host.commit
+
+        async def watched(work: Any) -> Any:
+            found = await commit(work)
+            seen.extend((item["purpose"], item["done"], item["total"]) for item in lab.told(run, Kind.JUDGE_PROGRESS))
+            return found
+
+        live.host.commit = watched  # type: ignore[method-assign]
+        await live.alone()
+    told = list(dict.fromkeys(seen))
+    assert told == [
+        *(("trial", done, PAIRS) for done in range(PAIRS + 1)),
+        ("selection", 0, 1),
+        ("selection", 1, 1),
+    ]
 
 
 async def test_a_judge_out_of_order_is_asked_about_and_done_without(lab: Lab, quick: None) -> None:

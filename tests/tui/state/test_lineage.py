@@ -98,6 +98,14 @@ def test_before_anything_is_ranked_one_is_told_what_comes(stage: SeriesStage) ->
     assert any("Nothing is ranked yet." in line for line in drawn(tree))
 
 
+def test_how_far_the_judge_is_stands_there_while_it_is_at_it(stage: SeriesStage) -> None:
+    stage.tell(Kind.JUDGE_PROGRESS, model="x/\x1by", purpose="trial", generation=0, done=3, total=22)
+    line = " judge x/␛y is tried on texts against the same with their sentences shuffled: 3 of at most 22 pairs"
+    assert line in drawn(read(stage))
+    stage.book.do(lambda db: runs.end(db, stage.run(db).n, Status.STOPPED, "stop"))
+    assert line not in drawn(read(stage)), "nobody judges any more"
+
+
 def test_what_a_run_asks_stands_first(stage: SeriesStage) -> None:
     child = stage.child(1, 1)
     stage.book.do(lambda db: asks.open_ask(db, child.run.n, "choose", "429 three \x1b[1mtimes?", ()))
