@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from engine.record import events, minutes
 from engine.record.events import Kind
 from engine.record.minutes import Aside, Item
-from engine.talk import answers, tasks
+from engine.talk import answers, sentences, tasks
 from engine.talk import minutes as taking
 from engine.talk.editing import Editor
 from engine.talk.loop_spec import LoopSeat
@@ -104,6 +104,8 @@ class Writers:
         text = fault = ""
         for attempt in range(2):
             answer = await self._ask(seat, "aside", "", fault, attempt)
+            if brief:  # their room is small, and ends in the middle of a sentence
+                answer = sentences.trim_to_sentence(answer)
             edited = Editor(seat.name, names, seat.part, mended=attempt == 1, words=words)(answer)
             text, fault = edited.text, edited.fault
             if not fault:

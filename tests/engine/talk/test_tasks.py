@@ -200,7 +200,7 @@ async def test_brief_minutes_pick_sentences_by_their_first_words(stage: Stage) -
 async def test_a_digest_is_begun_and_another_try_is_another_draw(stage: Stage) -> None:
     plain = {"then": "Sum up.", "begins": ["They asked", "It was about"], "words": [4, 9]}
     digest = seat(role=role("Reviewer", plain, place="aside", words=[80, 140]))
-    script = {"Reviewer": [" stones.", " whether stones float."]}
+    script = {"Reviewer": [" stones.", " whether stones float. And then"]}
     played = await play(stage, others=[digest], script=script, seed=3)
     asked = [request for request in played.requests if request.seat == "Reviewer"]
     assert [request.prefill for request in asked] == ["They asked", "It was about", "It was about"]
