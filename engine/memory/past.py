@@ -12,8 +12,8 @@ from engine.record.search import Said, any_of
 class Past:
     """The part of a record that counts as memory.
 
-    `db` is a connection to the record. With `run` (its number) only that run counts, and of it only turns with a seq
-    below `before`, those which the window has lost. With `but` every other run counts.
+    `db` is a connection to the record. With `run` (its number) only that run's conversation counts, and of it only
+    turns with a seq below `before`, those which the window has lost. With `but` every other run counts.
     """
 
     db: sqlite3.Connection

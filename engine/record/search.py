@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from engine.record import runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +80,37 @@ def any_of(
     but: int | None = None,
     limit: int = 50,
 ) -> list[Said]:
-    """Turns that hold any of the terms, best first: of the run `run`, not of the run `but`, with a seq below `before`.
+    """Turns that count and hold any of the terms, best first: of the conversation of `run`, not of that of `but` (one of
+    the two at most), with a seq below `before`.
 
-    What runs have in common (a fork and where it comes from) is found once, as its earliest turn.
+    A fork's conversation has its parent's turns up to where it left. What runs have in common is found once, as its
+    earliest turn.
     """
     quoted = ['"' + term.replace('"', '""').replace("\0", " ") + '"' for term in terms if re.search(r"\w", term)]
     if not quoted:
         return []
+    one = but if run is None else run
+    segments = [] if one is None else runs.lineage(db, one)
     rows = db.execute(
         """
+        WITH own(run, bound) AS MATERIALIZED (
+            SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?2))
         SELECT run.id, run.title, turn.n, turn.seq, turn.seat, message.text
         FROM (SELECT rowid AS n, bm25(message_fts) AS score FROM message_fts WHERE message_fts MATCH ?1) AS best
         JOIN turn ON turn.n = (
-            SELECT min(n) FROM turn WHERE message = best.n AND (?2 IS NULL OR run = ?2) AND (?3 IS NULL OR seq < ?3)
-            AND (?4 IS NULL OR run <> ?4))
+            SELECT min(said.n) FROM turn AS said
+            LEFT JOIN own ON own.run = said.run AND (own.bound IS NULL OR said.n <= own.bound)
+            WHERE said.message = best.n AND (?3 IS NULL OR (own.run IS NOT NULL) = ?3) AND (?4 IS NULL OR said.seq < ?4)
+            AND (said.state = 'finished' OR said.state = 'replaced' AND said.replaced >= own.bound))
         JOIN run ON run.n = turn.run JOIN message ON message.n = best.n
         ORDER BY best.score, turn.n DESC LIMIT ?5
         """,
-        (" OR ".join(quoted).encode("utf-8", "replace").decode(), run, before, but, limit),
+        (
+            " OR ".join(quoted).encode("utf-8", "replace").decode(),
+            json.dumps(segments),
+            None if one is None else run is not None,
+            before,
+            limit,
+        ),
     )
     return [Said(*row) for row in rows]

@@ -13,6 +13,7 @@ from engine.record import content, notes, runs, turns
 from engine.record.connection import open_writer
 from engine.record.errors import RecordError
 from engine.record.runs import Run
+from engine.record.search import any_of
 from engine.runs import edits
 from engine.runs.control import Control
 from engine.settings.errors import UsageError
@@ -175,3 +176,18 @@ def test_where_there_is_nothing_to_fork_from(talk: Talk) -> None:
 
 def count(db: sqlite3.Connection, table: str) -> int:
     return int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+def test_memory_of_the_past_follows_the_conversation_of_a_fork(talk: Talk) -> None:
+    talk.say("old harbour", "new harbour")
+    fork = talk.fork(2).say("harbour of the fork")
+    talk.redo("rebuilt harbour")
+
+    def past(**of: int) -> set[str]:
+        return {said.text for said in any_of(talk.db, ["harbour"], **of)}
+
+    assert past(run=fork.run.n) == {"old harbour", "new harbour", "harbour of the fork"}, "its parent's turns are its own"
+    assert past(run=fork.run.n, before=2) == {"old harbour"}
+    assert past(run=talk.run.n) == {"old harbour", "rebuilt harbour"}, "what was taken back is not recalled"
+    assert past(but=fork.run.n) == {"rebuilt harbour"}, "what both have said is no other run's"
+    assert past() == {"old harbour", "rebuilt harbour", "harbour of the fork"}
