@@ -116,18 +116,22 @@ def test_a_series_survives_its_host_killed_at_any_moment(
 def test_what_its_host_left_alone_goes_on_and_a_dead_child_is_resumed(
     database: Path, control: Control, watch: Callable[[str], Watch], scripted_pipeline: Pipeline
 ) -> None:
-    run = control.start(series(scripted_pipeline({"words": 30}, turns=4, delay=0.02), scripted_pipeline(turns=1)))
+    run = control.start(series(scripted_pipeline({"words": 30}, turns=8, delay=0.02), scripted_pipeline(turns=1)))
     watcher = watch(run)
     child = watcher.until("child.queued").data["child"]
-    watch(child).until("turn.finished", seq=1)
+    inner = watch(child)
+    inner.until("turn.finished", seq=1)
     kill(database, run)
-    watch(child).until("turn.finished", seq=2)
+    inner.until("turn.finished", seq=2)
     assert find(database, run).status is Status.CRASHED
+    control.pause(child)
+    inner.until("run.paused")
     control.resume(run)
+    assert watcher.until("run.waiting").data["why"].startswith(f"run {child} is paused; ")
     kill(database, child)
     assert watcher.until_over().reason == "runs"
     first, second = children(database, run)
-    assert (first.run.id, first.run.turns, second.run.turns) == (child, 4, 1)
+    assert (first.run.id, first.run.turns, second.run.turns) == (child, 8, 1)
     assert [data["resumed"] for data in told(database, child, "run.started")] == [False, True]
 
 
