@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from textual import events
 
 from engine.runs import catalog
 from engine.runs.control import Control
@@ -140,3 +141,20 @@ async def test_a_start_that_fails_says_why_in_one_line(book: Book, monkeypatch: 
         app.start({"kind": "duel"})
         await until(pilot, lambda: any("`ollama pull none`" in item.message for item in app._notifications))
         assert app.panes.here == 1
+
+
+async def test_what_arrives_in_one_burst_goes_where_it_was_typed(book: Book, started: list[Any]) -> None:
+    app = TertuliaApp(book.path, clock=lambda: book.now)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await _new(pilot, app)
+        await _choose(pilot, app, "eliza")
+        await pilot.press("down")
+        await _choose(pilot, app, "smol")
+        app.screen.query_one("#persona1", Field).focus()
+        await _choose(pilot, app, "parry")
+        app.screen.query_one("#opening").focus()
+        await pilot.pause()
+        for key in (*"Hello", "tab", "backspace", "backspace", "6", "ctrl+s"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: bool(started))
+    assert (started[0]["opening"], started[0]["limits"]["turns"]) == ("Hello", 6)

@@ -25,8 +25,11 @@ class NewDuel(ModalScreen[dict[str, Any] | None]):
     """Dismisses with the pipeline of the duel, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s,f5", "start", "Start the duel", id="new.start", priority=True),
+        Binding("ctrl+s,f5", "start", "Start the duel", id="new.start"),
         Binding("escape", "cancel", "Back", id="new.cancel"),
+        # Before letters that are typed after it, which would go to the field that is left.
+        Binding("tab", "app.focus_next", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
         Binding("down", "app.focus_next", "Next field", show=False, id="new.next"),
         Binding("up", "app.focus_previous", "Previous field", show=False, id="new.previous"),
     ]

@@ -42,8 +42,11 @@ class NewLoop(ModalScreen[dict[str, Any] | None]):
     """Dismisses with the pipeline of the loop, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s,f5", "start", "Start the loop", id="loop.start", priority=True),
+        Binding("ctrl+s,f5", "start", "Start the loop", id="loop.start"),
         Binding("escape", "cancel", "Back", id="loop.cancel"),
+        # Before letters that are typed after it, which would go to the field that is left.
+        Binding("tab", "app.focus_next", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
         Binding("down", "app.focus_next", "Next field", show=False, id="loop.next"),
         Binding("up", "app.focus_previous", "Previous field", show=False, id="loop.previous"),
         Binding("delete,backspace", "leave_out", "Nobody has this part", show=False, id="loop.leave_out"),
