@@ -51,20 +51,38 @@ def cite(db: sqlite3.Connection, run: int, turn: int, sources: Sequence[Source])
     events.append(db, run, Kind.SOURCES_CITED, f"turn/{seq}", {"seq": seq, "seat": seat, "sources": told})
 
 
+_COUNTS = """
+    citation.run = ?1 AND (?2 IS NULL OR turn.n <= ?2)
+    AND (turn.state = 'finished' OR turn.state = 'replaced' AND turn.replaced >= ?2)
+"""
+"""Of a segment of the lineage (run, row of its last turn): what was given to a turn that counts there."""
+
+
 def of_run(db: sqlite3.Connection, run: int) -> list[tuple[int, Source]]:
     """(seq, source) of every turn that counts, its parent's included, by number."""
     found = []
     for segment, bound in reversed(runs.lineage(db, run)):
         rows = db.execute(
-            """
+            f"""
             SELECT turn.seq, citation.number, citation.title, citation.source, citation.place, content.body,
                    citation.score, citation.how
             FROM citation JOIN turn ON turn.n = citation.turn JOIN content ON content.n = citation.text
-            WHERE citation.run = ?1 AND (?2 IS NULL OR turn.n <= ?2)
-            AND (turn.state = 'finished' OR turn.state = 'replaced' AND turn.replaced >= ?2)
-            ORDER BY citation.n
+            WHERE {_COUNTS} ORDER BY citation.n
             """,
             (segment, bound),
         )
         found += [(row[0], Source(*row[1:])) for row in rows]
     return found
+
+
+def last_number(db: sqlite3.Connection, run: int) -> int:
+    """The number of the newest source of the conversation, 0 where it has none."""
+    newest = 0
+    for segment, bound in runs.lineage(db, run):
+        row = db.execute(
+            "SELECT citation.number FROM citation JOIN turn ON turn.n = citation.turn"
+            f" WHERE {_COUNTS} ORDER BY citation.turn DESC, citation.number DESC LIMIT 1",
+            (segment, bound),
+        ).fetchone()
+        newest = max(newest, row[0] if row else 0)
+    return newest

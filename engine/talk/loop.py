@@ -133,6 +133,10 @@ class Loop(Conversation):
             citations.cite(db, self.host.run.n, self.table.rows[-1], self._sources)
             self._sources = []
 
+    def _speak_for(self, db: sqlite3.Connection, seat: str, text: str) -> None:
+        self._sources = []  # a human has not seen what the model whose turn was cut here was given
+        super()._speak_for(db, seat, text)
+
     async def beside(self, last: bool = False) -> bool:
         """Measure the last turn; at the end of a round let those write who write beside the talk."""
         if await self._pulse.take(self.table) or await self._dissent.take():

@@ -76,7 +76,7 @@ class Recalling:
             if "documents" in wanted.sources:
                 found += self._documents(wanted, question, known, loaded)
             found += self._past(wanted, question, known, record, before)
-            start = max((source.number for _, source in citations.of_run(record, self._run)), default=0) + 1
+            start = citations.last_number(record, self._run) + 1
         finally:
             record.close()
         best = _interleaved(found, known.limit)

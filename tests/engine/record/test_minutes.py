@@ -87,6 +87,7 @@ def test_a_replaced_turn_takes_its_items_measures_and_sources_with_it(db: sqlite
     citations.cite(db, run, rows[1], [Source(1, "A", "/a", "line 1", "text", 0.1, "words")])
     forked = branch(db, run, 2)
     turns.replace(db, run, rows[1], "retry")
+    assert (citations.last_number(db, run), citations.last_number(db, forked)) == (0, 1)
     assert minutes.items(db, run) == [] and minutes.asides(db, run) == []
     assert metrics.of_turns(db, run) == {"novelty": [(1, 1.0)]}
     assert citations.of_run(db, run) == []

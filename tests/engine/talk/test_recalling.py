@@ -156,6 +156,20 @@ async def test_a_turn_is_given_passages_and_cites_them(stage: Stage, read: objec
     assert stage.events(played.run, "memory.limited") == []
 
 
+async def test_a_human_who_takes_the_turn_was_given_nothing(stage: Stage, read: object) -> None:
+    run = stage.create(pipeline())
+    slow = {"pace": {"chunk": 4, "delay": 0.05}, "seats": {"Creator": ["At high tide [1], " * 40]}, "otherwise": "echo"}
+    scripted.register("play", slow)
+    async with stage.host(run) as live:
+        await live.shown(2, 8)
+        assert await live.tell("take", seat="Creator") == ("taken", None)
+        await live.answer("By night.")
+        await live.ended()
+        assert "The pilot brings ships" in live.requests[-1].messages[-1].content
+    assert stage.said(run)[-1] == ("Creator", "By night.")
+    assert stage.read(lambda db: citations.of_run(db, stage.n(run))) == []
+
+
 async def test_a_citation_opens_after_the_document_is_forgotten(stage: Stage, read: object) -> None:
     played = await stage.play(pipeline("At high tide [1]."))
     with SqliteStore(connection.beside(stage.database)) as store:
