@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
+from engine.cli.style import paint
+from engine.record.minutes import KINDS, Item
 from engine.record.visible import one_line
+
+if TYPE_CHECKING:
+    from engine.record.export.beside import Beside
 
 _LONG = 160
 """Characters of an aside at most; the record has the rest."""
@@ -17,6 +23,25 @@ _TRIMMED = {
     "other": "words in another's name are",
     "guard": "a correction that changed the topic is",
 }
+
+
+def objects(beside: Beside) -> dict[str, Any]:
+    """What `show --json` says of the minutes and the measures of a run."""
+    return {"minutes": [dataclasses.asdict(item) for item in beside.items], "measures": dict(beside.measures)}
+
+
+def lines(beside: Beside) -> Iterator[str]:
+    """The minutes, by what they are, for `show`."""
+    for kind in KINDS:
+        items = beside.of_kind(kind)
+        if items:
+            yield f"\n{paint(_PLURALS[kind].capitalize() + ':', bold=True)}"
+            yield from map(_item, items)
+
+
+def _item(item: Item) -> str:
+    end = f", closed in turn {item.closed}" if item.closed is not None else ", open" if item.open else ""
+    return f"  {one_line(item.text)} {paint(f'({one_line(item.seat)}, turn {item.seq}{end})', dim=True)}"
 
 
 def _minutes(data: dict[str, Any]) -> str:

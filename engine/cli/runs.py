@@ -13,7 +13,7 @@ import click
 from engine.cli.narration import narrate, shows_progress
 from engine.cli.session import Session, current, run_argument
 from engine.cli.style import STATUS, paint, table
-from engine.record import citations, lineage
+from engine.record import lineage
 from engine.record.runs import Run
 from engine.record.visible import one_line, visible
 from engine.settings.errors import UsageError
@@ -71,18 +71,18 @@ def show(session: Session, run: str, number: int | None, as_json: bool) -> None:
     \b
     Example:  tertulia show last --json | jq -r '.turns[].text'
     """
-    from engine.cli import series, sources
+    from engine.cli import beside, series, sources
     from engine.record.export.source import read
 
     reader = session.reader()
     try:
         found = reader.find(run)
-        source = read(reader.db, found)
+        source = read(reader.db, found, beside=True)
         asked = [*reader.asks(found), *lineage.open_asks(reader.db, found.n)]
         tree = list(series.lines(reader.db, found, session.database)) if found.kind == "series" else []
         members = lineage.children(reader.db, found.n, session.database)
         tale = series.objects(reader.db, found)
-        given = citations.of_run(reader.db, found.n)
+        given = source.beside.sources
         found = source.run
     finally:
         reader.close()
@@ -97,7 +97,7 @@ def show(session: Session, run: str, number: int | None, as_json: bool) -> None:
         turns = [turn_object(turn) for turn in source.turns]
         open_asks = [dataclasses.asdict(ask) for ask in asked]
         whole = {**run_object(found), "spec": source.spec, "turns": turns, "asks": open_asks}
-        whole["sources"] = sources.public(given)
+        whole |= {"sources": sources.public(given), **beside.objects(source.beside)}
         if found.kind == "series":
             whole |= {"children": [child_object(child) for child in members], **tale}
         print(line(whole))
@@ -125,6 +125,8 @@ def show(session: Session, run: str, number: int | None, as_json: bool) -> None:
             plain.say(turn.seat, turn.text, note=turn.role == "note")
             for cited in sources.named(turn.text, given):
                 print(paint(f"  {cited}", dim=True))
+    for text in beside.lines(source.beside):
+        print(text)
     for ask in asked:
         told = in_time(ask.fallback, ask.deadline)
         then = f"; {told}" if told else ""
