@@ -24,7 +24,7 @@ from engine.settings.errors import UsageError
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 @current
 def export(session: Session, run: str, fmt: str, output: str | None, seat: str | None, force: bool) -> None:
-    """Write RUN as a document (md, html, txt, flow), with all that is known (jsonl), or to fine-tune (chatml, sharegpt).
+    """Write RUN as a document (md, html, txt, flow), with all there is (jsonl), or to fine-tune (chatml, sharegpt).
 
     A live run is written as it stands. In chatml and sharegpt every seat's view is a line of its own: its own turns
     as the assistant's, all others as the user's, without what was broken off or taken back.
