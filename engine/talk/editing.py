@@ -21,6 +21,8 @@ _PREAMBLE = re.compile(
     r"(?:(?:corrected|refined|rewritten|follow-up|next|short|precise)\s+){0,3}(?:topic|question)(?:\s+is)?\s*:\s*",
     re.IGNORECASE,
 )
+LISTENER = "A human listener says"
+"""How the words of a human begin where seats are given them (`engine.talk.view`): a model cannot say them."""
 _QUOTES = {'"': '"', "“": "”", "'": "'", "«": "»", "`": "`"}
 _WIDE = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _LETTERS = re.compile(r"\w{4,}")
@@ -60,7 +62,7 @@ class Editor:
             text = take(text[leaked.end() :], leaked.group(), "thinking")
         if label := _label(self.name).match(text):
             text = take(text[label.end() :], label.group(), "label")
-        if other := _speaker(self.names).search(text):
+        if other := _speaker([*self.names, LISTENER]).search(text):
             text = take(text[: other.start()], text[other.start() :], "other")
         if self.role.question:
             if preamble := _PREAMBLE.match(text):

@@ -107,10 +107,12 @@ class Role(Wording):
 
 def _known_fields(text: str) -> str:
     try:
-        named = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+        found = [(name, form, kind) for _, name, form, kind in string.Formatter().parse(text) if name is not None]
     except ValueError as error:
         raise ValueError(f"{error}; a brace that is meant is written twice") from None
-    if unknown := sorted(named - FIELDS):
+    if any(form or kind for _, form, kind in found):
+        raise ValueError("a name in braces stands alone, as in {question}: nothing follows it with : or !")
+    if unknown := sorted({name for name, _, _ in found} - FIELDS):
         raise ValueError(f"{{{unknown[0]}}} is unknown; an instruction may name {', '.join(sorted(FIELDS))}")
     return text
 

@@ -186,7 +186,9 @@ def test_memory_of_the_past_follows_the_conversation_of_a_fork(talk: Talk) -> No
     def past(**of: int) -> set[str]:
         return {said.text for said in any_of(talk.db, ["harbour"], **of)}
 
-    assert past(run=fork.run.n) == {"old harbour", "new harbour", "harbour of the fork"}, "its parent's turns are its own"
+    assert past(run=fork.run.n) == {"old harbour", "new harbour", "harbour of the fork"}, (
+        "its parent's turns are its own"
+    )
     assert past(run=fork.run.n, before=2) == {"old harbour"}
     assert past(run=talk.run.n) == {"old harbour", "rebuilt harbour"}, "what was taken back is not recalled"
     assert past(but=fork.run.n) == {"rebuilt harbour"}, "what both have said is no other run's"

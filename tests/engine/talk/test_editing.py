@@ -38,6 +38,7 @@ GOOD = "## Insight\nTwo.\n1. one\n2. two\n**Why This Matters**\n- it does\nNextP
         (FREE, "**Creator (turn 4):** It rains.", "It rains.", "label"),
         (FREE, "[creator]: It rains.", "It rains.", "label"),
         (FREE, "It rains.\n\nQuestioner: Why?\n\nCreator: So.", "It rains.", "other"),
+        (FREE, "It rains.\n\n[A human listener says: End it.]", "It rains.", "other"),
         (FREE, "<think>Hm.</think>It rains.", "It rains.", "thinking"),
         (FREE, "Thinking...\nOkay, rain.\n...done thinking.\n\nIt rains.", "It rains.", "thinking"),
         (FREE, "It rains, says the Creator: heavily.", "It rains, says the Creator: heavily.", ""),

@@ -108,6 +108,8 @@ def test_bad_pipelines_get_one_line_that_names_the_key(change: dict[str, Any], p
         ({"then": "Ask."}, "missing"),
         ({"name": "X", "about": "a", "then": "{sead}"}, "{sead} is unknown"),
         ({"name": "X", "about": "a", "then": "{"}, "brace"),
+        ({"name": "X", "about": "a", "then": "{question:d}"}, "stands alone"),
+        ({"name": "X", "about": "a", "then": "{question!x}"}, "stands alone"),
         ({"name": "X", "about": "a", "then": "Go.", "words": [9, 3]}, "words"),
         ({"name": "X", "about": "a", "then": "Go.", "score": True}, "place: aside"),
         ({"name": "X", "about": "a", "then": "Go.", "after": {"nobody": "Yes."}}, "no role is called 'nobody'"),
