@@ -18,10 +18,11 @@ _LONG = 160
 _PLURALS = {"claim": "claims", "question": "questions", "todo": "to-dos", "flag": "flags"}
 _SINGULARS = {"todo": "to-do"}
 _TRIMMED = {
-    "label": "its own name is",
-    "thinking": "thinking is",
-    "other": "words in another's name are",
-    "guard": "a correction that changed the topic is",
+    "label": "its own name",
+    "thinking": "thinking",
+    "other": "words in another's name",
+    "question": "what is not its question",
+    "guard": "a correction that changed the topic",
 }
 
 
@@ -84,6 +85,11 @@ def _denial(data: dict[str, Any]) -> str:
     return f"{one_line(data['seat'])} denies turn {data['against']}: {now!r} against {earlier!r}"
 
 
+def _trimmed(data: dict[str, Any]) -> str:
+    what = ", ".join(_TRIMMED.get(why, one_line(why)) for why in data["why"].split(", "))
+    return f"{one_line(data['seat'])}: taken off: {what}"
+
+
 NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
     "minutes.taken": _minutes,
     "aside.given": _aside,
@@ -95,6 +101,6 @@ NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
     "denial.found": _denial,
 }
 DETAILS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "answer.trimmed": lambda data: f"{one_line(data['seat'])}: {_TRIMMED.get(data['why'], data['why'])} taken off",
+    "answer.trimmed": _trimmed,
 }
 """What is told under --verbose alone."""

@@ -24,7 +24,7 @@ class Kind(StrEnum):
     RUN_CRASHED = "run.crashed"
     """The host died without a word; written by the resume that follows."""
     RUN_PAUSED = "run.paused"
-    """why: command, step or repetition."""
+    """why: command, step, repetition or measure:NAME."""
     RUN_RESUMED = "run.resumed"
     RUN_WAITING = "run.waiting"
     """why: what it waits for; ask (only where it is one)."""
@@ -55,7 +55,8 @@ class Kind(StrEnum):
     TURN_REPLACED = "turn.replaced"
     """seq, seat, why (retry or edit): the old text is kept, no longer part of the conversation."""
     ANSWER_TRIMMED = "answer.trimmed"
-    """seat, why (label, thinking, other or guard), taken: words of a model's answer that did not become its turn's."""
+    """seat, why (of label, thinking, other, question, guard: with commas between several), taken: words of a model's
+    answer that did not become its turn's."""
     ANSWER_FAULTY = "answer.faulty"
     """seq, seat, fault: an answer that is not what the seat was told to give; asked for once more, or let pass."""
     CONTROL_WORD = "control.word"

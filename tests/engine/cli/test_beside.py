@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.cli.beside import DETAILS
 from engine.record import metrics, minutes, runs, turns
 from engine.record.connection import write_once
 from engine.record.minutes import Closed, Raised
@@ -59,3 +60,8 @@ def test_a_duel_has_none(cli: Cli, record: str) -> None:
     told = json.loads(cli("show", record, "--json").out)
     assert (told["minutes"], told["measures"]) == ([], {})
     assert "Claims" not in cli("show", record).out
+
+
+def test_every_reason_to_trim_an_answer_is_in_words() -> None:
+    told = DETAILS["answer.trimmed"]({"seat": "Questioner", "why": "label, question", "taken": "Sure:"})
+    assert told == "Questioner: taken off: its own name, what is not its question"
