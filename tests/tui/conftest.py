@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from textual.pilot import Pilot
 
 from engine.record import asks, runs, turns
@@ -19,6 +20,8 @@ from engine.record.connection import write_once
 from engine.record.events import Kind
 from engine.record.runs import Status
 
+settings.register_profile("tui", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("tui")
 NOW = 1_795_248_120.0
 """Saturday 21 November 2026, 08:02 UTC."""
 SAID = (

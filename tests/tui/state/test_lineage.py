@@ -106,6 +106,18 @@ def test_how_far_the_judge_is_stands_there_while_it_is_at_it(stage: SeriesStage)
     assert line not in drawn(read(stage)), "nobody judges any more"
 
 
+def test_a_series_that_was_changed_is_read_as_it_is_now(stage: SeriesStage) -> None:
+    stage.second()
+    tree = read(stage)
+    more = {**stage.spec, "generations": 4}
+    stage.book.do(lambda db: runs.change_spec(db, stage.run(db).n, more, {"generations": 4}))
+    tree.reset()
+    with_reader = Reader(stage.path)
+    tree.refresh(with_reader, 1.0)
+    with_reader.close()
+    assert tree.figures[0] == "generation 2 of 4"
+
+
 def test_what_a_run_asks_stands_first(stage: SeriesStage) -> None:
     child = stage.child(1, 1)
     stage.book.do(lambda db: asks.open_ask(db, child.run.n, "choose", "429 three \x1b[1mtimes?", ()))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,9 +12,15 @@ from engine.runs import catalog, kinds
 from tui.state.loop_draft import ME, NOBODY, LoopDraft
 
 
+@cache
+def roles() -> tuple[dict[str, Any], ...]:
+    """Read once: a hundred examples need them."""
+    return tuple(catalog.roles())
+
+
 def draft(model: str = "local/smollm2") -> LoopDraft:
     found = LoopDraft(question="Can small models teach?")
-    found.offer(catalog.roles())
+    found.offer(roles())
     if model:
         found.seat("questioner", model)
     return found
