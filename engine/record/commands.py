@@ -67,6 +67,11 @@ def outcome(db: sqlite3.Connection, n: int) -> tuple[str, str | None]:
     return row[0], row[1]
 
 
+def newest(db: sqlite3.Connection) -> int:
+    """The number of the newest command of all, 0 where there is none."""
+    return int(db.execute("SELECT coalesce(max(n), 0) FROM command").fetchone()[0])
+
+
 def _settle(db: sqlite3.Connection, n: int, state: str, note: str | None) -> bool:
     cursor = db.execute(
         "UPDATE command SET state = ?, taken = ?, note = ? WHERE n = ? AND state = 'queued'",

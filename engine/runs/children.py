@@ -46,6 +46,8 @@ class Children:
         self._host = host
         self._who = f"series {host.run.id}"
         self._now: Child | None = None
+        self._told_before = 0
+        """The newest command when a host was last started here: what was said before is nothing to that host."""
 
     @property
     def now(self) -> Run | None:
@@ -90,10 +92,12 @@ class Children:
         lost, progress = 0, self._progress(db, run)
         try:
             while True:
-                run = runs.get(db, run.n, self._host.database)
-                if not run.active and run.status is not Status.CRASHED and not self._is_halted(run):
+                # first: a host that is gone has said before how the run ended, if it did
+                orphaned = presence.holder(self._host.database, run.id) is None
+                run = runs.get(db, run.n)
+                if not run.active and not self._is_halted(run):
                     return run
-                if presence.holder(self._host.database, run.id) is None:
+                if orphaned:
                     came, progress = progress, self._progress(db, run)
                     lost = lost + 1 if came == progress else 1
                     if lost > _TRIES:
@@ -117,6 +121,8 @@ class Children:
 
         A cancellation that comes meanwhile waits: who stops a child must know whether it has begun.
         """
+        with self._reader() as db:
+            self._told_before = commands.newest(db)
         starting = asyncio.to_thread(spawn.spawn, self._host.database, run.id, _LOG.getEffectiveLevel())
         try:
             await outlast(asyncio.ensure_future(starting))
@@ -158,10 +164,11 @@ class Children:
             await self._tell(run, "resume")
 
     def _paused_by_us(self, db: sqlite3.Connection, run: Run) -> bool:
+        """Whether the newest word to the host that the child has now is our pause."""
         row = db.execute(
-            "SELECT verb, who FROM command WHERE run = ? AND verb IN ('pause', 'resume', 'step')"
-            " AND state IN ('queued', 'taken') ORDER BY n DESC LIMIT 1",
-            (run.n,),
+            "SELECT verb, who FROM command WHERE run = ?1 AND verb IN ('pause', 'resume', 'step')"
+            " AND state IN ('queued', 'taken') AND n > ?2 ORDER BY n DESC LIMIT 1",
+            (run.n, self._told_before),
         ).fetchone()
         return row is not None and tuple(row) == ("pause", self._who)
 

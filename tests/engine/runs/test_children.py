@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,13 +14,16 @@ from typing import Any
 
 import pytest
 
-from engine.record import events, lineage, presence, runs
+from engine.record import commands, events, lineage, presence, runs
 from engine.record.asks import Ask
 from engine.record.connection import open_reader, write_once
 from engine.record.lineage import Child
 from engine.record.runs import Run, Status
-from engine.runs import pipelines
+from engine.record.writer import Writer
+from engine.runs import pipelines, spawn
+from engine.runs.children import Children
 from engine.runs.control import Control
+from engine.runs.host import Host
 from engine.settings.errors import UsageError
 from tests import duels
 from tests.nursery import Nursery
@@ -133,6 +138,76 @@ def test_what_its_host_left_alone_goes_on_and_a_dead_child_is_resumed(
     first, second = children(database, run)
     assert (first.run.id, first.run.turns, second.run.turns) == (child, 8, 1)
     assert [data["resumed"] for data in told(database, child, "run.started")] == [False, True]
+
+
+@pytest.fixture
+def begun(database: Path, scripted_pipeline: Pipeline) -> Iterator[tuple[Host, Child, asyncio.Runner]]:
+    """A series whose one run has begun and has lost its host."""
+    run = find(database, queue(database, series(scripted_pipeline(turns=1))))
+    spec = pipelines.resolve(scripted_pipeline(turns=1))
+
+    def begin(db: sqlite3.Connection) -> Child:
+        child = lineage.add(db, run, spec, "play", 1, 1, of=1)
+        runs.start(db, child.run.n, 4711, resumed=False)
+        return child
+
+    child = write_once(database, begin)
+    writer = Writer(database)
+    with asyncio.Runner() as runner:
+        yield Host(database, run, {}, writer), child, runner
+    writer.close()
+
+
+def test_a_run_that_ends_while_its_host_is_looked_for_is_not_begun_again(
+    begun: tuple[Host, Child, asyncio.Runner], database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a look at the row and one at the lock, its host may say that the run has ended, and go."""
+    host, child, runner = begun
+
+    def holder(path: Path, run: str) -> None:
+        with closing(open_reader(database)) as db:
+            active = runs.get(db, child.run.n).active
+        if active:
+            write_once(database, lambda db: runs.end(db, child.run.n, Status.FINISHED, "limit:turns"))
+
+    monkeypatch.setattr(presence, "holder", holder)
+    monkeypatch.setattr(spawn, "spawn", lambda *given: pytest.fail("it has ended"))
+    assert runner.run(Children(host).play(child)).run.status is Status.FINISHED
+
+
+def test_a_series_paused_again_while_its_run_gets_a_host_pauses_that_too(
+    begun: tuple[Host, Child, asyncio.Runner], database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the series said to a host that has died is not known to the next one."""
+    host, child, runner = begun
+    pid: int | None = None
+
+    def pause(db: sqlite3.Connection) -> None:
+        commands.put(db, child.run.n, "pause", {}, f"series {host.run.id}")
+        [command] = commands.waiting(db, child.run.n)
+        commands.take(db, child.run.n, command)
+
+    def begin(*given: object) -> None:
+        nonlocal pid
+        pid = 4711
+        host.gate.close()
+
+    def paused() -> bool:
+        with closing(open_reader(database)) as db:
+            return [command.verb for command in commands.waiting(db, child.run.n)] == ["pause"]
+
+    async def play() -> None:
+        playing = asyncio.create_task(Children(host).play(child))
+        async with asyncio.timeout(10):
+            while not paused():
+                await asyncio.sleep(0.01)
+        write_once(database, lambda db: runs.end(db, child.run.n, Status.FINISHED, "limit:turns"))
+        await playing
+
+    write_once(database, pause)
+    monkeypatch.setattr(presence, "holder", lambda path, run: pid)
+    monkeypatch.setattr(spawn, "spawn", begin)
+    runner.run(play())
 
 
 def test_children_pause_stop_and_go_on_with_their_series(
