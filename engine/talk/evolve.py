@@ -40,11 +40,13 @@ class Evolution:
         self._selection = Selection(series.host, series.spec, judging)
 
     async def play(self) -> Outcome:
-        spec = self._spec
+        spec, run = self._spec, self._host.run.n
         outcome = Outcome(Status.FINISHED, "generations", f"{_many(spec.generations, 'generation')} played")
         try:
             await self._judging.try_out()
-            for generation in range(1, spec.generations + 1):
+            # what another generation has grown from is settled, whatever was changed since
+            newest = await self._host.commit(lambda db: max(map(_generation_of, lineage.children(db, run)), default=1))
+            for generation in range(newest, spec.generations + 1):
                 try:
                     await self._generation(generation)
                 except (Exhausted, Parted) as end:
@@ -168,6 +170,11 @@ def put(db: sqlite3.Connection, answers: Sequence[tuple[Child, Turn]], other: st
             "form": found.total,
         }
         lineage.put_candidate(db, child.n, turn.n, counts, place.rank)
+
+
+def _generation_of(child: Child) -> int:
+    """The generation of a child that evolves, 1 of any other."""
+    return child.generation if child.purpose == "evolve" else 1
 
 
 def _is_of(child: Child, generation: int) -> bool:

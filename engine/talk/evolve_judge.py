@@ -127,6 +127,7 @@ class Judging:
             said = await self._host.commit(lambda db: lineage.judgements(db, run, "trial"))
             unusable = sum(item.model == model and None in (item.forward, item.backward) for item in said)
             told |= {"trusted": judge.trusted(outcomes), **figures(outcomes), "unusable": unusable}
+            told["p"] = round(judge.sign_test(told["wins"], told["ties"] + told["losses"]), 6)  # what trust rests on
         except Unjudged as error:
             told["why"] = str(error)
 

@@ -62,7 +62,7 @@ class Tree:
             return False
         self._stale, self._looked = False, now
         run, db = reader.find(self.id), reader.db
-        if not self.spec:
+        if self.run is None or run.spec != self.run.spec:
             self.spec = reader.spec(run)
         self.children = lineage.children(db, run.n, reader.path)
         self.candidates = [*lineage.candidates(db, run.n), *lineage.candidates(db, run.n, "baseline")]

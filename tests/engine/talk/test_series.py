@@ -183,6 +183,13 @@ async def test_a_judge_that_does_not_read_is_never_trusted(lab: Lab, judged: lis
     assert lab.stage.calls(run, "selection") == lab.stage.calls(run, "baseline") == []
 
 
+async def test_a_tie_counts_against_a_judge_in_the_figure_that_its_trust_rests_on(lab: Lab) -> None:
+    run, _ = await lab.play(lab.pipeline([*for_first(5), says("tie")], generations=1, children=1))
+    [tried] = lab.told(run, Kind.JUDGE_TRIED)
+    assert (tried["trusted"], tried["wins"], tried["ties"], tried["losses"]) == (False, 5, 7, 0)
+    assert tried["p"] == pytest.approx(judge.sign_test(5, 7), abs=1e-6)  # not that of five wins in five
+
+
 async def test_how_far_the_judge_is_is_told_pair_by_pair(lab: Lab) -> None:
     run = lab.stage.create(lab.pipeline(for_first(PAIRS), generations=1, children=1))
     async with lab.stage.host(run) as live:
@@ -266,6 +273,19 @@ async def test_the_best_answer_is_the_next_seed_asked_for_more(lab: Lab) -> None
 async def test_one_child_a_generation_goes_through_the_mutations(lab: Lab) -> None:
     run, _ = await lab.play(lab.pipeline(generations=4, children=1))
     assert [child.mutation for child in lab.children(run)] == [None, "calibration", "failure-guard", "calibration"]
+
+
+async def test_a_generation_that_another_has_grown_from_is_settled(lab: Lab) -> None:
+    run, _ = await lab.play(lab.pipeline(children=1))
+    before = lab.candidates(run)
+    lab.stage.change(run, ["children=2", "generations=3"])
+    await lab.go_on(run)
+    found = lab.children(run)
+    assert [(child.generation, child.place) for child in found] == [(1, 1), (2, 1), (2, 2), (3, 1), (3, 2)]
+    assert [item for item in lab.candidates(run) if item.generation == 1] == before[:2]
+    origins = {item.n: item.generation for item in lab.candidates(run)}
+    assert [origins[child.origin] for child in found[1:] if child.origin] == [1, 1, 2, 2]
+    assert len(lab.told(run, Kind.CANDIDATES_RANKED)) == 4  # the second generation is ranked again
 
 
 # What it may cost, and what it is worth
