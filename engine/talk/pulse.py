@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 
-from engine.record import metrics
+from engine.providers.protocol import ProviderError
+from engine.record import events, metrics
+from engine.record.events import Kind
 from engine.runs.host import Host
+from engine.talk import health
 from engine.talk.health import Health
 from engine.talk.loop_spec import Loop
 from engine.talk.table import Table
@@ -23,6 +26,8 @@ class Pulse:
         self._health: Health | None = None
         self._measured: list[int] = []
         """The rows of the turns that were measured, in order."""
+        self._words_alone = False
+        """The embedding model has failed: nothing is measured by it until the run is resumed."""
 
     async def take(self, table: Table) -> bool:
         """Measure what was said since the last look; False where there is nothing new."""
@@ -31,8 +36,14 @@ class Pulse:
             known = 0  # a turn was taken back: what was said before the others is another thing now
         if known == len(table.rows) and self._health is not None:
             return False
+        try:
+            found = await asyncio.to_thread(self._measure, known, table.texts[known:])
+        except ProviderError as error:  # no seat is to blame, so none is asked about
+            why = str(error)
+            self._words_alone, known = True, 0
+            await self._host.commit(lambda db: self._tell(db, why))
+            found = await asyncio.to_thread(self._measure, known, table.texts)
         new = list(zip(table.rows[known:], table.texts[known:], strict=True))
-        found = await asyncio.to_thread(self._measure, known, [text for _, text in new])
         values = {row: measured for (row, _), measured in zip(new, found, strict=True) if measured}
 
         def write(db: sqlite3.Connection) -> None:
@@ -49,9 +60,20 @@ class Pulse:
         if not known or self._health is None:
             from engine.memory import embedder
 
-            self._health, self.series = Health(self.spec.question, embedder.default()), {}
+            chosen = None if self._words_alone else embedder.default()
+            self._health, self.series = Health(self.spec.question, chosen), {}
         found = [self._health.measure(text) if text is not None else {} for text in texts]
         for seq, measured in enumerate(found, known + 1):
             for name, value in measured.items():
                 self.series.setdefault(name, []).append((seq, value))
         return found
+
+    def _tell(self, db: sqlite3.Connection, why: str) -> None:
+        """Tell that the measures of meaning are not taken, and why."""
+        from engine.memory import settings
+
+        name = settings.load().embedder
+        for measure in health.MEASURES.values():
+            if measure.needs == "embedder":
+                told = {"measure": measure.name, "model": name, "trusted": False, "why": f"{why}; resume to try again"}
+                events.append(db, self._host.run.n, Kind.MEASURE_TRIED, None, told)

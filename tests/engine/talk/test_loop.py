@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from engine.memory import embedder
 from engine.providers import scripted
-from engine.providers.protocol import Request
+from engine.providers.protocol import Fault, ProviderError, Request
 from engine.record import metrics, minutes
 from engine.record.export import export
 from engine.record.minutes import Aside, Item
@@ -316,6 +318,25 @@ async def test_measures_are_the_same_whoever_takes_them_and_a_pasted_turn_shows(
     played = await stage.play(loop({"Creator": [SAID[0], SAID[0]]}))
     repetition = dict(measured(stage, played.run)["repetition"])
     assert repetition[4] == 1.0 and repetition[2] < 0.5
+
+
+async def test_an_embedding_model_that_fails_stops_nobody(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        name, dim = "gone/model", 8
+
+        def embed(self, texts: Sequence[str]) -> Any:
+            raise ProviderError(Fault.UNREACHABLE, "nobody is there")
+
+    found: list[Any] = [None]
+    monkeypatch.setattr(embedder, "default", lambda: found[-1])
+    run = stage.create(loop())
+    found.append(Gone())
+    async with stage.host(run) as live:
+        assert (await live.alone()).reason == "limit:turns", "it does not ask what is to become of a seat"
+    assert [seq for seq, _ in measured(stage, run)["novelty"]] == [1, 2, 3, 4]
+    told = [event.data for event in stage.events(run, "measure.tried")]
+    assert {(item["measure"], item["trusted"]) for item in told} == {("novelty_meaning", False), ("drift", False)}
+    assert len(told) == 2 and "nobody is there" in told[0]["why"]
 
 
 async def test_humans_can_step_in_take_a_role_and_swap_its_model(stage: Stage) -> None:
