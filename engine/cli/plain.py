@@ -62,6 +62,8 @@ class Plain:
                 self.say(data["seat"], data["text"], note=True)
             case "command.taken" if data["verb"] == "swap":
                 self._swapped_by = data["who"]  # the change itself says what, in one line
+            case "seat.changed" if data["changes"].keys() == {"human"}:
+                pass  # seat.taken or seat.released says it
             case "seat.changed":
                 by, self._swapped_by = self._swapped_by, ""
                 self.narrate((f"{one_line(by)}: " if by else "") + _NARRATED[event.kind](data))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.record import content, events, presence, redact
-from engine.record.errors import RecordError, WrongNameError
+from engine.record.errors import WrongNameError
 from engine.record.events import Kind
 
 
@@ -238,7 +238,7 @@ def delete(db: sqlite3.Connection, run: Run) -> None:
     """Remove a run and what only it holds. A run that others were forked from stays: it is part of them."""
     children = [row[0] for row in db.execute("SELECT id FROM run WHERE parent = ?", (run.n,))]
     if children:
-        raise RecordError(f"run {run.id} is the parent of {', '.join(children)}; remove those first")
+        raise WrongNameError(f"run {run.id} is the parent of {', '.join(children)}; remove those first")
     messages = {row[0] for row in db.execute(_MESSAGES, (run.n,))}
     db.execute("DELETE FROM reservation WHERE call IN (SELECT n FROM call WHERE run = ?)", (run.n,))
     asides = "aside IN (SELECT n FROM aside WHERE run = ?)"

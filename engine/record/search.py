@@ -80,8 +80,8 @@ def any_of(
     but: int | None = None,
     limit: int = 50,
 ) -> list[Said]:
-    """Turns that count and hold any of the terms, best first: of the conversation of `run`, not of that of `but` (one of
-    the two at most), with a seq below `before`.
+    """Turns that count and hold any of the terms, best first: of the conversation of `run`, not of that of `but` (one
+    of the two at most), with a seq below `before`.
 
     A fork's conversation has its parent's turns up to where it left. What runs have in common is found once, as its
     earliest turn.

@@ -20,7 +20,6 @@ TITLE = 80
 class LoopSeat(Seat):
     """A seat that has a role; a persona gives it a voice besides."""
 
-    persona: str = ""
     role: Role | str
     """The name of a role, or the role itself."""
     format: Literal["free", "plan"] = "free"

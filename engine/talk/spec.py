@@ -23,6 +23,8 @@ _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, str_strip
 _Talk = TypeVar("_Talk", bound="Talk")
 _NAME = 32
 """Characters a seat's name may have."""
+_VISITOR = "Visitor"
+"""How a human is called who has no persona and no name."""
 
 
 class Guest(BaseModel):
@@ -44,7 +46,8 @@ class Seat(BaseModel):
     model_config = _STRICT
     name: str = Field("", max_length=_NAME)
     """How the seat is called; the persona's name where it is not given."""
-    persona: str = Field(min_length=1)
+    persona: str = ""
+    """Who sits there; a human needs none."""
     model: str | None = None
     """PROVIDER/MODEL; the persona's own where it is not given."""
     options: dict[str, Any] = {}
@@ -167,8 +170,9 @@ def validate(pipeline: dict[str, Any], source: str) -> Duel:
     duel = parse(Duel, pipeline, source)
     for number, seat in enumerate(duel.seats):
         try:
-            invite(seat, duel.rules)
-            complete(seat, seat.guest.name if seat.guest else "")
+            if seat.persona or not seat.human:
+                invite(seat, duel.rules)
+            complete(seat, seat.guest.name if seat.guest else _VISITOR)
         except UsageError as error:
             raise UsageError(f"{source}: seats.{number}.{error}") from None
     tell_apart(duel.seats)
@@ -185,6 +189,8 @@ def validate(pipeline: dict[str, Any], source: str) -> Duel:
 
 def invite(seat: Seat, table_rules: str) -> None:
     """Give the seat the persona that it names. Raises UsageError beginning with the key."""
+    if not seat.persona:
+        raise UsageError("persona: missing")
     if seat.guest is None or seat.guest.slug != seat.persona:
         try:
             persona = personas.find(seat.persona)

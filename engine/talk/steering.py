@@ -66,7 +66,10 @@ class Steering:
             if key.split(".")[0] not in _SEAT_KEYS:
                 raise UsageError(f"{key}: a seat has no such key; known: {', '.join(sorted(_SEAT_KEYS))}")
             layers.put(data, f"seats.{number}.{key}", value, f"seat {seat.name}")
-        new = talk.validated(data, f"seat {seat.name}")
+        try:
+            new = talk.validated(data, f"seat {seat.name}")
+        except UsageError as error:
+            raise UsageError(str(error).replace(f"seats.{number}.", "", 1)) from None
         if changes.keys() != {"human"}:
             seats.check_options(talk.seating, new.seats[number])
 
@@ -171,6 +174,13 @@ class Steering:
         await self.change_seat(seat.name, {"human": taken}, command)
         kind = Kind.SEAT_TAKEN if taken else Kind.SEAT_RELEASED
         told = {"seat": seat.name, "who": command.who}
-        await self._host.commit(lambda db: events.append(db, self._n, kind, f"seat/{seat.name}", told))
+
+        def write(db: sqlite3.Connection) -> None:
+            events.append(db, self._n, kind, f"seat/{seat.name}", told)
+            for ask in asks.listing(db, self._n):  # what to do about its model is no question any more
+                if taken and ask.subject == f"seat/{seat.name}" and any(o.value == "retry" for o in ask.options):
+                    asks.answer(db, ask.n, "retry", command.who)
+
+        await self._host.commit(write)
         if self._talk.next_seat().name == seat.name:
             self._talk.cut(command.verb)

@@ -73,15 +73,16 @@ class Dialogue:
 
     @classmethod
     def of(cls, duel: Duel, seat: Seat) -> Dialogue:
-        assert seat.guest is not None
+        guest = seat.guest
         plain = duel.rules == "none"
         other = duel.other(seat.name).name
         start = control_words.parse(duel.start)
         said = duel.start
         if plain and start.has(Word.START):
             said = start.text or control_words.spoken(Word.START, other)
-        examples = tuple((pair[0], pair[1]) for pair in seat.guest.examples) if seat.sends_examples else ()
-        return cls(seat.name, other, seat.guest.prompt, examples, said)
+        shown = guest.examples if guest and seat.sends_examples else []
+        examples = tuple((pair[0], pair[1]) for pair in shown)
+        return cls(seat.name, other, guest.prompt if guest else "", examples, said)
 
     def recipe(self, db: sqlite3.Connection) -> dict[str, Any]:
         return {"frame": content.put_json(db, asdict(self))}

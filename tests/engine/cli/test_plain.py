@@ -54,3 +54,13 @@ def test_what_is_written_beside_a_loop_is_told_in_lines(capsys: pytest.CaptureFi
     assert second.endswith("Scriber notes after turn 6: nothing")
     assert "Judge on turn 4: 7" in third and "\x1b[2J" not in third
     assert fourth.endswith("Creator is given [1] a.md")
+
+
+def test_a_seat_that_is_taken_over_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    _tell(
+        ("seat.changed", {"seat": "PARRY", "changes": {"human": True}}),
+        ("spec.changed", {"changes": {"seats.1": {"human": True}}}),
+        ("seat.taken", {"seat": "PARRY", "who": "ana"}),
+    )
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and "ana speaks for PARRY now" in lines[0]

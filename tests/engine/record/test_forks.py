@@ -11,7 +11,7 @@ import pytest
 
 from engine.record import content, notes, runs, turns
 from engine.record.connection import open_writer
-from engine.record.errors import RecordError
+from engine.record.errors import WrongNameError
 from engine.record.runs import Run
 from engine.record.search import any_of
 from engine.runs import edits
@@ -139,7 +139,7 @@ def test_a_parent_cannot_be_deleted_and_a_child_leaves_nothing(talk: Talk) -> No
     before = stored(talk.db)
     rows = {name: count(talk.db, name) for name in ("message", "content", "turn", "run")}
     child = talk.fork(1).say("only here", "and here")
-    with pytest.raises(RecordError, match=f"run {talk.id} is the parent of {child.id}; remove those first"):
+    with pytest.raises(WrongNameError, match=f"run {talk.id} is the parent of {child.id}; remove those first"):
         runs.delete(talk.db, talk.run)
     runs.delete(talk.db, child.run)
     assert {name: count(talk.db, name) for name in rows} == rows

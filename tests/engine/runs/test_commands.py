@@ -387,6 +387,21 @@ def test_a_fault_that_stays_asks_what_now(control: Control, scripted_pipeline: P
     follower.until_over()
 
 
+def test_whoever_takes_a_seat_over_need_not_say_what_to_do_about_its_model(
+    control: Control, scripted_pipeline: Pipeline, watch: Follow
+) -> None:
+    refused = {"attempt": "every", "fault": "refused", "message": "no such luck"}
+    follower = watch(control.start(scripted_pipeline({"seats": {"A": [{"text": "Hm.", "faults": [refused]}]}})))
+    fault = follower.until("ask.opened").data["ask"]
+    control.take(follower.run_id, "A")
+    mine = follower.until("ask.opened")
+    assert mine.data["kind_of_ask"] == "text" and mine.data["ask"] != fault
+    control.say(follower.run_id, "Then I speak.", seat="A")
+    assert follower.until("turn.finished", seq=1).data["text"] == "Then I speak."
+    control.stop(follower.run_id)
+    follower.until_over()
+
+
 def test_the_record_is_free_while_nobody_writes(database: Path, slow: Watch) -> None:
     """A terminal that only looks never holds the host up: its reads are short."""
     slow.reader.attach(slow.run_id)

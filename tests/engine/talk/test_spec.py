@@ -169,6 +169,15 @@ def _resolved(over: dict[str, Any], sets: list[str] | None = None) -> spec.Duel:
     return spec.Duel.model_validate(pipelines.resolve({"kind": "duel", "seats": seats, **over}, sets or []))
 
 
+def test_a_human_needs_neither_persona_nor_model(home: Path) -> None:
+    ann = {"persona": "ann", "model": "scripted/echo"}
+    duel = _resolved({"seats": [ann, {"human": True}]})
+    assert [(seat.name, seat.persona, seat.model) for seat in duel.seats][1] == ("Visitor", "", None)
+    assert _resolved({"seats": [ann, {"human": True, "name": "Zoe"}]}).seats[1].name == "Zoe"
+    with pytest.raises(UsageError, match=r"seats.1.persona: missing"):
+        _resolved({"seats": [ann, {"model": "scripted/echo"}]})
+
+
 def test_two_seats_of_one_name_get_numbers(home: Path) -> None:
     twice = [{"persona": "ann", "model": "scripted/echo"}] * 2
     assert [seat.name for seat in _resolved({"seats": twice}).seats] == ["Ann 1", "Ann 2"]

@@ -424,6 +424,7 @@ async def test_a_swap_that_cannot_be_is_refused_in_one_line(stage: Stage, change
         state, told = await live.tell("swap", seat="Bob", changes=changes)
         assert state == "refused"
         assert told is not None and why in told and "\n" not in told
+        assert "seats.1" not in told, "the seat is named, not its place in a file"
         assert stage.read(lambda db: db.execute("SELECT spec FROM run").fetchone()[0]) == before
 
 
