@@ -196,17 +196,29 @@ class _Ingest:
         bad = [known[path] for path in left if known[path].state == FAILED]
         outcome.faults += sorted((item.path, item.error) for item in bad)
         outcome.same = len(left) - len(bad) - sum(known[path].state == FORGOTTEN for path in left)
-        with Reading(self._limits) as reading:
-            wanted = ((source, _known(known.get(source.path))) for source in changed)
-            for number, (source, answer) in enumerate(reading.read(wanted), len(left) + 1):
-                before = known.get(source.path)
-                self._one(source, answer, new=before is None or before.state == FORGOTTEN)
-                self._report(number, len(found), source.path)
-        self._flush()
+        self._read(changed, known, len(left), len(found))
+        orphans = self._orphans(roots, found)
+        outcome.same -= sum(source.path in left for source in orphans)
+        outcome.copies -= sum(source.path not in left for source in orphans)
+        self._read(orphans, known, len(found) - len(orphans), len(found))
         if self._embedder:
             outcome.embedded = embed_missing(self._store, self._embedder)
         outcome.seconds = time.monotonic() - began
         return outcome
+
+    def _read(self, sources: Sequence[Source], known: dict[str, Item], done: int, total: int) -> None:
+        with Reading(self._limits) as reading:
+            wanted = ((source, _known(known.get(source.path))) for source in sources)
+            for number, (source, answer) in enumerate(reading.read(wanted), done + 1):
+                before = known.get(source.path)
+                self._one(source, answer, new=before is None or before.state == FORGOTTEN)
+                self._report(number, total, source.path)
+        self._flush()
+
+    def _orphans(self, roots: Sequence[str], found: dict[str, Source]) -> list[Source]:
+        """Files that were copies of what says something else now, or was forgotten meanwhile."""
+        items = {item.path: item for root in roots for item in self._store.items(under=root) if item.state == COPY}
+        return [found[path] for path, item in items.items() if path in found and not self._store.holding(item.hash)]
 
     def _forget(self, known: dict[str, Item], found: dict[str, Source], walk: Walk, roots: Sequence[str]) -> None:
         """What is no longer there; not what only cannot be looked into, or lay below a root that is not there."""

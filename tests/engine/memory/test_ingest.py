@@ -143,6 +143,26 @@ def test_a_folder_that_is_not_there_for_a_while_is_not_forgotten(store: SqliteSt
     assert outcome.faults == [(str(docs), "not there now; `tertulia memory forget` forgets what was read from it")]
 
 
+@pytest.mark.parametrize("other", ["a.txt", "z.txt"])
+def test_a_file_that_moves_while_another_takes_its_place_is_found_at_once(
+    store: SqliteStore, docs: Path, other: str
+) -> None:
+    (docs / "m.txt").write_text("the harbour at night")
+    add(store, docs)
+    (docs / "m.txt").rename(docs / other)
+    (docs / "m.txt").write_text("whales in the arctic")
+    outcome = add(store, docs)
+    assert (outcome.added, outcome.changed, outcome.copies) == (1, 1, 0)
+    found = store.chunks([number for number, _ in store.words(["harbour"], 5)])
+    assert [chunk.title for chunk in found.values()] == [other]
+    (docs / "copy.txt").write_text("the harbour at night")
+    assert add(store, docs).copies == 1
+    (docs / other).write_text("tides")
+    outcome = add(store, docs)
+    assert (outcome.added, outcome.changed, outcome.copies, outcome.same) == (0, 2, 0, 1)
+    assert store.counts()["items"] == 3
+
+
 def test_copies_are_kept_once_and_live_on_when_the_first_goes(store: SqliteStore, docs: Path) -> None:
     for name in ("a", "b"):
         (docs / f"{name}.txt").write_text("the same tale")
