@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from engine.record import presence, schema
-from engine.record.errors import RecordError, explain
+from engine.record.errors import OlderInUseError, RecordError, explain
 from engine.settings import paths
 
 BUSY_MS = 10_000
@@ -128,7 +128,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     live = [run for run, pid in presence.alive(path).items() if pid != os.getpid()]
     if version not in (0, schema.VERSION) and live:
         names = ", ".join(sorted(live))
-        raise RecordError(
+        raise OlderInUseError(
             f"{path}: made by an older Tertulia and still in use by runs {names};"
             " `tertulia stop` them, then start again: reading works meanwhile"
         )

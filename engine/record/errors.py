@@ -16,6 +16,10 @@ class WrongNameError(RecordError, UsageError):
     """What the user named is not in the record, or not possible there: wrong use, nothing is broken."""
 
 
+class OlderInUseError(RecordError):
+    """An older version's record whose hosts are alive: it is read, and nothing is written to it."""
+
+
 class DiskFullError(RecordError):
     """No room to commit; worth retrying once there is some."""
 

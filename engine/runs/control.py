@@ -7,6 +7,9 @@ All methods are synchronous, take run ids (or unambiguous beginnings, or `last`)
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +18,7 @@ from typing import Any, TypeVar
 
 from engine.record import asks, commands, lineage, presence, runs, turns
 from engine.record.connection import open_reader, write_once
+from engine.record.errors import OlderInUseError
 from engine.record.runs import Run, Status
 from engine.runs import edits, kinds, log, pipelines, spawn
 from engine.settings import layers
@@ -141,7 +145,10 @@ class Control:
 
     def stop(self, run: str) -> None:
         """End the run now; what was said so far is kept."""
-        self._tell(run, "stop")
+        try:
+            self._tell(run, "stop")
+        except OlderInUseError:
+            self._terminate(self._find(run))
 
     def say(self, run: str, text: str, seat: str | None = None, now: bool = False) -> None:
         """Say something to both seats before the next turn, or as `seat`; `now` cuts the turn in progress."""
@@ -203,6 +210,16 @@ class Control:
         number = self._write(lambda db: commands.put(db, run.n, verb, args, self.who))
         if self.patience:
             self._hear(run, verb, number)
+
+    def _terminate(self, run: Run) -> None:
+        """Tell a host of an older version to stop, which takes no command from this one."""
+        if (pid := presence.holder(self.database, run.id)) is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + self.patience
+        while presence.holder(self.database, run.id) == pid and time.monotonic() < deadline:
+            time.sleep(_LOOK)
 
     def _hear(self, run: Run, verb: str, command: int) -> None:
         """Wait until the run has taken the command. Raises UsageError where it refuses."""

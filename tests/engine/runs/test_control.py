@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.record import presence, runs
+from engine.record import presence, runs, schema
 from engine.record.connection import open_reader
 from engine.record.errors import RecordError, WrongNameError
 from engine.record.runs import Status
@@ -186,3 +186,16 @@ def test_a_run_starts_only_once_its_host_has_it(control: Control, scripted_pipel
     assert age is not None and age < 10 and follower.run.created <= time.time()
     follower.until_over()
     wait_for(lambda: presence.holder(control.database, run) is None, "the lock to be free")
+
+
+def test_a_host_of_an_older_program_is_stopped_without_a_command(
+    control: Control, scripted_pipeline: Pipeline, watch: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = watch(control.start(scripted_pipeline({"words": 400}, delay=0.03)))
+    live.until("turn.delta")
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    with pytest.raises(RecordError, match="made by an older Tertulia and still in use"):
+        control.pause(live.run_id)
+    control.stop(live.run_id)
+    run = live.until_over()
+    assert (run.status, run.reason) == ("stopped", "terminated")
