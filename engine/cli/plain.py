@@ -233,7 +233,7 @@ _NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
         f"{one_line(data['seat'])}: the provider's rate limit holds it for {data['wait']:.1f} s"
     ),
     "context.cut": lambda data: (
-        f"{one_line(data['seat'])} is sent only what is new to it"
+        f"{one_line(data['seat'])} is sent only the latest messages from here on"
         if data["strategy"] == "memory"
         else f"{one_line(data['seat'])}: the conversation no longer fits; {data['dropped']} messages are"
         f" {'summed up' if data['strategy'] == 'summarise' else 'left out'}"
