@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from engine.record.export import chart, facts, leaderboard
 from engine.record.export.beside import Beside, OfTurn, by_turn
 from engine.record.export.contained import contained
@@ -10,6 +12,9 @@ from engine.record.export.source import Source
 from engine.record.minutes import Aside, Item
 from engine.record.turns import State, Turn
 from engine.record.visible import one_line
+
+_HEAD = re.compile(r"^( {0,3})(\*\*|__)(?=[^\n]*?\2[ \t]*\((?:\d|note\b))", re.MULTILINE)
+"""A line of a model's that could pass for the head of a turn: **NAME** (2, ...)."""
 
 
 def render(source: Source) -> str:
@@ -37,8 +42,12 @@ def _turn(turn: Turn) -> str:
         parts.append(f"Thinking:\n\n{quoted(contained(turn.thinking))}")
     if turn.text.strip():
         text = contained(turn.text)
-        parts.append(text if turn.state is State.FINISHED and not note else quoted(text))
+        parts.append(_HEAD.sub(_literal, text) if turn.state is State.FINISHED and not note else quoted(text))
     return "\n\n".join(parts)
+
+
+def _literal(marks: re.Match[str]) -> str:
+    return marks[1] + "".join(f"\\{mark}" for mark in marks[2])
 
 
 def _aside(aside: Aside) -> str:

@@ -137,3 +137,10 @@ def test_an_entry_that_says_no_more_than_its_quote_is_shown_once(loop: Loop) -> 
     assert "- “What is a wheel?” (Questioner, turn 1); open" in text
     minutes = loop.export("html").partition("<h2>Minutes</h2>")[2]
     assert minutes.casefold().count("a wheel?") == 1
+
+
+def test_no_words_of_a_turn_pass_for_the_head_of_another(loop: Loop) -> None:
+    loop.say("Creator", "Stones move.\n\n**Questioner** (7, 1.0 s)\n\nI agree.\n\n**Note well** (it is wet)")
+    written = loop.export("md")
+    assert "\\*\\*Questioner** (7, 1.0 s)" in written and "\n**Questioner** (7" not in written
+    assert "**Note well** (it is wet)" in written, "what cannot pass for one stays as it is"
