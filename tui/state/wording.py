@@ -1,4 +1,7 @@
-"""What an event that is not speech says in the transcript: one line, or nothing."""
+"""What an event that is not speech says in the transcript: one line, or nothing.
+
+A limit that is reached says nothing: the end of the run, which it comes to, names it.
+"""
 
 from __future__ import annotations
 
@@ -64,12 +67,6 @@ def _cut(data: Mapping[str, Any]) -> str:
 def _truncated(data: Mapping[str, Any]) -> str:
     read, sent = _tokens(data.get("counted")), _tokens(data.get("estimated"))
     return f"{data.get('seat')} was sent about {sent}, but its model read only {read}"
-
-
-def _limit(data: Mapping[str, Any]) -> str:
-    unit, cap = data.get("unit"), data.get("cap")
-    amount = f"${cap}" if unit == "cost" else f"{cap:g} {unit}" if isinstance(cap, int | float) else f"{cap} {unit}"
-    return f"limit reached: {amount}"
 
 
 def _settled(data: Mapping[str, Any]) -> str:
@@ -159,7 +156,6 @@ _LINES: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
     Kind.ANSWER_FAULTY: _faulty,
     Kind.CONTEXT_CUT: _cut,
     Kind.CONTEXT_TRUNCATED: _truncated,
-    Kind.LIMIT_REACHED: _limit,
     Kind.LIMIT_SETTLED: _settled,
     Kind.REPETITION_FOUND: _repeats,
     Kind.COMMAND_REFUSED: _refused,

@@ -81,8 +81,7 @@ from tui.state import wording
             {"seq": 3, "seat": "Creator", "fault": "it has 2 steps and must have 4"},
             "Creator's answer is not as its role asks: it has 2 steps and must have 4",
         ),
-        (Kind.LIMIT_REACHED, {"unit": "cost", "cap": 0.5, "spent": 0.51}, "limit reached: $0.5"),
-        (Kind.LIMIT_REACHED, {"unit": "turns", "cap": 20.0, "spent": 20}, "limit reached: 20 turns"),
+        (Kind.LIMIT_REACHED, {"unit": "turns", "cap": 20.0, "spent": 20}, None),  # the run's end says it
         (
             Kind.CALL_RETRIED,
             {"seat": "PARRY", "attempt": 2, "wait": 3.0, "error": "429\n\x1b[31m"},
