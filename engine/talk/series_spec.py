@@ -129,11 +129,21 @@ def child(series: Series, number: int, title: str, seed: str | None = None) -> d
 
 
 def baseline(series: Series, tokens: int) -> dict[str, Any]:
-    """The checked spec of the run that is not evolved: it goes on until it has used so many tokens."""
+    """The checked spec of the run that is not evolved: it goes on until it has used so many tokens.
+
+    It stands beside the budget of the lineage, so it has the series' limits of money and time for its own, or a tighter
+    one of money that its pipeline has.
+    """
     base = series.pipeline
     assert isinstance(base, dict)
     data = layers.merge(base, {"repetition": {"then": "ignore"}})
-    data["limits"] = {"turns": 0, "tokens": tokens}
+    caps = [cap for cap in (series.limits.cost, base["limits"].get("cost")) if cap]
+    data["limits"] = {
+        "turns": 0,
+        "tokens": tokens,
+        "cost": min(caps, default=None),
+        "minutes": series.limits.minutes or None,
+    }
     data.pop("stop", None)
     whole = series.model_copy(update={"pipeline": data, "limits": Limits()})
     return child(whole, 0, f"{series.title}: unevolved", series.question)

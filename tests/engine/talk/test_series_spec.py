@@ -100,9 +100,13 @@ def test_the_baseline_spends_what_it_is_given(home: Path) -> None:
         "stop": [{"measure": "novelty", "below": 0.2, "turns": 2}],
         "limits": {"turns": 3, "minutes": 1},
     }
-    made = series_spec.baseline(spec(EVOLVES, pipeline=loop, question="Why?", limits={"cost": 1}), 1234)
-    assert made["limits"] == {"turns": 0, "tokens": 1234, "cost": None, "minutes": None}
+    made = series_spec.baseline(spec(EVOLVES, pipeline=loop, question="Why?", limits={"cost": 1, "minutes": 5}), 1234)
+    assert made["limits"] == {"turns": 0, "tokens": 1234, "cost": 1.0, "minutes": 5.0}  # without a cap no call reserves
     assert made["question"] == "Why?" and made["stop"] == [] and made["repetition"]["then"] == "ignore"
+    for own, whole, cap in ((0.5, 1, 0.5), (2, 1, 1.0), (0.5, 0, 0.5), (0, 0, None)):
+        pipeline = {**loop, "limits": {"turns": 3, "cost": own}}
+        made = series_spec.baseline(spec(EVOLVES, pipeline=pipeline, limits={"cost": whole}), 1234)
+        assert made["limits"] == {"turns": 0, "tokens": 1234, "cost": cap, "minutes": None}
     assert spec(EVOLVES).baseline and not spec(EVOLVES, baseline=False).baseline
 
 
