@@ -62,7 +62,14 @@ class TertuliaApp(App[int], Explains):
             )
             for place in TABS
         ),
-        Binding("escape", "back", "back", show=False, id="app.back", tooltip="Back to the runs"),
+        Binding(
+            "escape",
+            "back",
+            "back",
+            show=False,
+            id="app.back",
+            tooltip="Back to the runs, or to the series it is part of",
+        ),
         Binding("z", "zoom", "zoom", show=False, id="app.zoom", tooltip="Give the pane the whole screen, and back"),
         Binding("colon,ctrl+p", "command_palette", "commands", show=False, id="app.palette", tooltip="Find a command"),
         Binding("ctrl+t", "choose_theme", "theme", show=False, id="app.theme", tooltip="Choose the colours"),
@@ -95,6 +102,7 @@ class TertuliaApp(App[int], Explains):
         self.panes = Switcher(RunsPane(self.shelf, lambda: self.feed.reader, clock), self.feed, self.tick)
         self._controls = Controls(self, database, self._failed)
         self._first = run
+        self.panes.runs.display = run is None
         self._lifeline: Lifeline | None = None
         self._sweeper: Sweeper | None = None
         self._aims: WeakKeyDictionary[events.Key, Widget | None] = WeakKeyDictionary()
@@ -117,7 +125,7 @@ class TertuliaApp(App[int], Explains):
     def on_load(self) -> None:
         self.feed.poll(time.monotonic())
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         if not self.is_headless:
             self._lifeline = Lifeline(self._end)
             self._lifeline.watch()
@@ -126,10 +134,12 @@ class TertuliaApp(App[int], Explains):
         self._top = self.query_one(TopLine)
         self._trouble = self.query_one("#trouble", Static)
         self._trouble.display = False
+        if self._first:
+            await self.panes.open(self._first)  # before any key is looked at
+            if self.panes.here == RUNS:
+                self.panes.switch(RUNS)
         self.tick()
         self._schedule()
-        if self._first:
-            self.open_run(self._first)
 
     def _schedule(self) -> None:
         live = bool(self.shelf.active) or not self.shelf.loaded or self.panes.here != RUNS
@@ -186,7 +196,7 @@ class TertuliaApp(App[int], Explains):
         return None if self.why_off(action) else True
 
     async def action_back(self) -> None:
-        self.panes.switch(RUNS)
+        self.panes.back()
 
     def action_zoom(self) -> None:
         self.screen.toggle_class("-zoom")

@@ -16,7 +16,7 @@ from engine.record.visible import one_line
 from tui import messages, places
 from tui.feed import Feed
 from tui.panes.runs import RunsPane
-from tui.places import RUNS, Place
+from tui.places import RUNS, SERIES, Place
 from tui.run_pane import RunPane
 
 
@@ -30,6 +30,8 @@ class Switcher(Container):
         self._feed, self._tick = feed, tick
         self._panes: dict[int, RunPane] = {}
         self._focus: dict[int, Widget] = {}
+        self._came: dict[int, tuple[str, str]] = {}
+        """By pane: the run in it, and the series from whose tree it was opened."""
 
     def compose(self) -> ComposeResult:
         yield self.runs
@@ -64,7 +66,10 @@ class Switcher(Container):
     @on(messages.Open)
     async def _open(self, message: messages.Open) -> None:
         message.stop()
+        series = self._panes.get(SERIES.number) if self.here == SERIES.number else None
         await self.open(message.run_id, message.turn)
+        if series and series.run_id and self.here != SERIES.number:
+            self._came[self.here] = message.run_id, series.run_id
 
     async def open(self, run_id: str, turn: int | None = None) -> None:
         """Show a run in the pane of its kind; a fault is said in one line."""
@@ -77,6 +82,7 @@ class Switcher(Container):
                 return
             pane = await self._there(place)
             pane.show(run_id)
+            self._came.pop(place.number, None)
         except RecordError as error:
             self.notify(str(error), severity="error", markup=False)
             return
@@ -99,6 +105,12 @@ class Switcher(Container):
         self.screen.set_focus(kept)
         self.refresh_bindings()
         self._tick()
+
+    def back(self) -> None:
+        """To the series from whose tree the run on screen was opened, else to the runs."""
+        pane, series = self._panes.get(self.here), self._panes.get(SERIES.number)
+        came = self._came.get(self.here)
+        self.switch(SERIES.number if pane and series and came == (pane.run_id, series.run_id) else RUNS)
 
     async def go(self, number: int) -> None:
         """To a pane by its number; one that shows nothing yet opens the run under the cursor, or the newest."""

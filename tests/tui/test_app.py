@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.app import ComposeResult
 from textual.widgets import Input
 
 from engine.settings.errors import UsageError
@@ -245,6 +246,33 @@ async def test_opening_on_a_run_shows_that_run(book: Book) -> None:
     app = _app(book, run=run)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.panes.here == 3 and "Mara" in screen_text(app))
+
+
+async def test_keys_that_come_before_the_first_frame_are_for_the_run_that_is_opened(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book.run("Another", age=5)
+    app = _app(book, run=book.run("Talk"))
+    compose = app.compose
+
+    def early() -> ComposeResult:
+        for letter in "ijd":  # in Runs these would go down and delete
+            app.post_message(events.Key(letter, letter))
+        return compose()
+
+    monkeypatch.setattr(app, "compose", early)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "> jd" in screen_text(app))
+        assert app.panes.here == 3 and len(app.screen_stack) == 1
+
+
+async def test_opening_on_a_run_that_is_not_there_says_so_and_shows_the_runs(book: Book) -> None:
+    book.run("Talk")
+    app = _app(book, run="nothere1")
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: any("nothere1" in note.message for note in app._notifications))
+        await until(pilot, lambda: "Talk" in screen_text(app) and app.panes.here == 1)
+        assert app.focused is app.panes.runs.list
 
 
 def test_preferences_with_a_mistake_are_one_clear_line() -> None:

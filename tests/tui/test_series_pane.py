@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine.record import runs
+from engine.record import asks, runs
+from engine.record.asks import Option
 from engine.record.runs import Status
 from engine.runs import catalog, kinds
 from engine.runs.control import Control
@@ -72,6 +73,14 @@ async def test_the_tree_is_the_preview_and_opens_and_leads_to_its_runs(stage: Se
         entry = app.panes.pane(2).transcript.chosen_entry  # type: ignore[union-attr]
         assert entry.seq == 2 and entry.text == ANSWERS[0]
         await pilot.press("escape", "escape")
+        await until(pilot, lambda: app.panes.here == SERIES.number)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.panes.here == 1)
+        await pilot.press("2", "escape")
+        await until(pilot, lambda: app.panes.here == SERIES.number)
+        app.open_run(app.panes.pane(2).run_id)  # type: ignore[union-attr, arg-type]
+        await until(pilot, lambda: app.panes.here == 2)
+        await pilot.press("escape")
         await until(pilot, lambda: app.panes.here == 1)
         await pilot.press("1", "k")
         await until(pilot, lambda: "part of" in screen_text(app))
@@ -107,6 +116,28 @@ async def test_its_keys_steer_it_and_say_why_they_are_off(
         await until(pilot, lambda: pane.why_off("pause") == "the series is finished")
         await pilot.press("space")
         await until(pilot, lambda: asked[4:] == [("resume", stage.id)])
+
+
+async def test_a_run_that_asks_is_shown_with_the_key_that_opens_its_card(
+    stage: SeriesStage, hosts: Callable[..., Any]
+) -> None:
+    hosts(stage.path, stage.id)
+    app = app_of(stage.book)
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = await opened(pilot, app, stage)
+        first, second = stage.child(1, 1), stage.child(1, 2)
+        await until(pilot, lambda: second.run.id in screen_text(app))
+        assert pane.why_off("answer") == "no run of this series asks for you" and "i answer" not in screen_text(app)
+        options = (Option("retry", "retry", "r"), Option("stop", "stop", "x"))
+        stage.book.do(lambda db: asks.open_ask(db, second.run.n, "choose", "It said 429. What now?", options))
+        await until(pilot, lambda: f"run {second.run.id} asks: It said 429. What now? · i answers" in screen_text(app))
+        await until(pilot, lambda: "i answer" in screen_text(app).splitlines()[-1])
+        assert pane.lineage.current and pane.lineage.current.run == first.run.id, "the cursor stays on its row"
+        await pilot.press("i")
+        await until(pilot, lambda: app.panes.here == 2 and "It said 429. What now?" in screen_text(app))
+        assert app.panes.pane(2).run_id == second.run.id  # type: ignore[union-attr]
+        await pilot.press("escape")
+        await until(pilot, lambda: app.panes.here == SERIES.number)
 
 
 async def test_the_help_says_what_is_counted(stage: SeriesStage) -> None:

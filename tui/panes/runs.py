@@ -90,7 +90,7 @@ class RunsPane(Explains, Widget):
         self.list = self.query_one(RunList)
         self.preview = self.query_one(Preview)
         self.series = self.query_one(SeriesPreview)
-        self.list.focus()
+        self.screen.set_focus(self.list)  # at once: a run that the app opens on takes the focus from it
 
     def apply(self, events: Sequence[Event]) -> None:
         """Take in what happened; drawn by the next `tick`."""

@@ -42,7 +42,8 @@ class SeriesPane(RunPane):
     """It has no number of its own: a series is opened from the runs, and esc leads back there."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space,p", "pause", "pause", id="series.pause", tooltip="Pause after the word in progress"),
+        Binding("i", "answer", "answer", id="series.answer", tooltip="Open the run that asks for you, at its card"),
+        Binding("space,p", "pause", "pause", id="series.pause", tooltip="Pause; a turn in progress is spoken to its end"),
         Binding("space,p,r", "resume", "resume", id="series.resume", tooltip="Let it go on, wherever it stopped"),
         Binding("s", "skip", "skip a run", id="series.skip", tooltip="The run in progress is over, the next follows"),
         Binding("b", "bye", "bye", id="series.bye", tooltip="A polite end: no further run follows"),
@@ -123,6 +124,8 @@ class SeriesPane(RunPane):
         run = self.series.run if self.series else None
         if run is None:
             return "no series is open; 1 goes to the runs"
+        if action == "answer" and not self._asking():
+            return "no run of this series asks for you"
         state = shelf.word(run.status)
         match action:
             case "pause" | "bye" | "stop" | "skip" if not run.active:
@@ -137,6 +140,13 @@ class SeriesPane(RunPane):
         if (action == "pause" and held) or (action == "resume" and not held):
             return False
         return super().check_action(action, parameters)
+
+    def action_answer(self) -> None:
+        self.post_message(Open(self._asking()[0]))
+
+    def _asking(self) -> list[str]:
+        """The runs that wait for an answer, the first to ask first."""
+        return [ask.run for ask in self.series.asks if ask.run != self.series.id] if self.series else []
 
     def action_pause(self) -> None:
         self._do(lambda control, run: control.pause(run))

@@ -60,11 +60,12 @@ class Row:
         return self.run is not None or self.kind == "more"
 
 
-def rows(tree: Tree, *, unfolded: bool = False) -> list[Row]:
-    """The whole of it: who waits, how the judge did, the tree, what it was compared with, the course of the counts."""
+def rows(tree: Tree, *, unfolded: bool = False, key: str = "") -> list[Row]:
+    """The whole of it: who waits (`key` opens the first of them), how the judge did, the tree, what it was compared with, the course of the counts."""
     found: list[Row] = []
     for ask in tree.asks:
-        found.append(Row("need", f"run {ask.run} asks: {one_line(ask.question, _WORDS)}", glyph="◐", run=ask.run,
+        how = f" · {key} answers" if key and not found else ""
+        found.append(Row("need", f"run {ask.run} asks: {one_line(ask.question, _WORDS)}{how}", glyph="◐", run=ask.run,
                          name=f"ask {ask.n}"))  # fmt: skip
     if found:
         found.append(Row("blank", ""))

@@ -83,7 +83,8 @@ class Lineage(Explains, Widget, can_focus=True):
             return
         self._made, self._palette = made, None
         kept = self.current
-        self._rows = lineage_rows.rows(tree, unfolded=self.unfolded) if tree and tree.run else []
+        key = "i" if self.can_focus else ""
+        self._rows = lineage_rows.rows(tree, unfolded=self.unfolded, key=key) if tree and tree.run else []
         self._laid.clear()
         if kept:
             same = (n for n, row in enumerate(self._rows) if row.name and row.name == kept.name)
