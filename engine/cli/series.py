@@ -33,6 +33,14 @@ def _ended(data: dict[str, Any]) -> str:
     return f"run {data['child']} {data['status']} ({why}): {data['turns']} turns, {data['tokens']:,} tokens"
 
 
+def _evolved(data: dict[str, Any]) -> str:
+    guessed = (data.get("estimated") or {}).get("tokens")
+    return (
+        f"the evolution has ended ({one_line(data['reason'])}): {data['generations']} generations,"
+        f" {data['children']} runs, {data['tokens']:,} tokens" + (f" ({guessed:,.0f} estimated)" if guessed else "")
+    )
+
+
 def _place(purpose: str, generation: int, place: int, of: int | None = None) -> str:
     if purpose == "baseline":
         return "unevolved, with the same budget"
@@ -46,10 +54,7 @@ NARRATED: dict[str, Callable[[dict[str, Any]], str]] = {
     "judge.tried": trial,
     "principles.kept": lambda data: f"generation {data['generation']}: {len(data['lines'])} principles are kept",
     "candidates.ranked": selection,
-    "lineage.ended": lambda data: (
-        f"the evolution has ended ({one_line(data['reason'])}): {data['generations']} generations,"
-        f" {data['children']} runs, {data['tokens']:,} tokens"
-    ),
+    "lineage.ended": _evolved,
     "baseline.compared": comparison,
 }
 

@@ -168,6 +168,16 @@ def totals(db: sqlite3.Connection, series: int) -> tuple[int, int, int, float, i
     return tuple(row)
 
 
+def evolution_cost(db: sqlite3.Connection, series: int) -> float:
+    """US dollars, as measured, of what the budget of an evolution is for: its runs, and the judge's selections."""
+    row = db.execute(
+        "SELECT total(cost) FROM call WHERE (run = ?1 AND purpose = 'selection')"
+        " OR run IN (SELECT run FROM child WHERE series = ?1 AND purpose = 'evolve')",
+        (series,),
+    ).fetchone()
+    return float(row[0])
+
+
 def with_children(db: sqlite3.Connection, run: Run) -> Run:
     """A series with what its runs have said and used beside its own calls; any other run as it is."""
     if run.kind != "series":

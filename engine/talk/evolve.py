@@ -113,16 +113,22 @@ class Evolution:
             await self._selection.select(generation, found)
 
     def _conclude(self, db: sqlite3.Connection, reason: str) -> int:
-        """Say once what the evolution came to; returns the tokens that the lineage has spent."""
+        """Say once what its runs and the judge's selections came to; returns the tokens that they have spent.
+
+        What nobody has measured (a host was killed, a provider is silent) counts as reserved, and is told as estimated.
+        """
         run = self._host.run.n
         played = [child for child in lineage.children(db, run) if child.purpose == "evolve"]
-        spent = allowances.of_run(db, run)["tokens"].spent
+        nodes = allowances.of_run(db, run)
+        spent, unmeasured = nodes["tokens"].spent, nodes["cost"].estimated
+        estimated = {unit: nodes[unit].estimated for unit in ("tokens", "cost") if nodes[unit].estimated}
         told: dict[str, Any] = {
             "reason": reason,
             "generations": max((child.generation for child in played), default=0),
             "children": len(played),
             "tokens": int(spent),
-            "cost": sum(child.run.cost for child in played),
+            "cost": lineage.evolution_cost(db, run) + unmeasured,
+            **({"estimated": estimated} if estimated else {}),
         }
         said = lineage.told(db, run, Kind.LINEAGE_ENDED)
         if not said or said[-1] != told:

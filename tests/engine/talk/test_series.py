@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -324,6 +325,26 @@ async def test_a_lineage_ends_with_its_budget_and_goes_on_when_it_is_raised(lab:
     assert (await lab.go_on(run)).reason == "generations"
     assert [(child.generation, child.place) for child in lab.children(run)] == [(1, 1), (1, 2), (2, 1), (2, 2)]
     assert [data["reason"] for data in lab.told(run, Kind.LINEAGE_ENDED)] == ["limit:tokens", "generations"]
+
+
+async def test_tokens_and_money_of_a_lineage_are_those_of_the_same_calls(lab: Lab) -> None:
+    run, _ = await lab.play(lab.pipeline(for_first(PAIRS), children=1, generations=1, baseline=True))
+    [plain] = [child.run for child in lab.children(run) if child.purpose == "baseline"]
+    n = lab.stage.n(run)
+
+    def bill(db: sqlite3.Connection) -> None:
+        db.execute("UPDATE call SET cost = 0.25")
+        db.execute("UPDATE allowance SET estimated = 7 WHERE run = ? AND unit = 'tokens'", (n,))
+
+    lab.stage.write(bill)
+    await lab.go_on(run)
+    before, ended = lab.told(run, Kind.LINEAGE_ENDED)
+    [child] = [child.run.id for child in lab.children(run) if child.purpose == "evolve"]
+    counted = [*lab.stage.calls(child), *lab.stage.calls(run, "selection")]
+    assert len(lab.stage.calls(run, "trial")) > 0 < len(lab.stage.calls(plain.id))
+    assert ended["tokens"] == sum((call.tokens_in or 0) + (call.tokens_out or 0) for call in counted)
+    assert (ended["cost"], ended["estimated"]) == (0.25 * len(counted), {"tokens": 7.0})
+    assert before["cost"] == 0 and "estimated" not in before
 
 
 async def test_turns_and_minutes_of_a_lineage_are_one_budget(lab: Lab) -> None:
