@@ -109,9 +109,13 @@ def test_a_series_survives_its_host_killed_at_any_moment(
     def killed(number: int) -> None:
         for way in ways[number :: len(nurseries)]:
             run = queue(database, pipeline)
-            assert nurseries[number].run(database, run, **way)["signal"] == signal.SIGKILL
-            assert find(database, run).status is Status.CRASHED
-            assert nurseries[number].run(database, run)["code"] == 0
+            came = nurseries[number].run(database, run, **way)
+            if came.get("code") == 0:  # how many commits a series takes varies a little: it had ended before
+                assert came["commits"] < max(way.values())
+            else:
+                assert came["signal"] == signal.SIGKILL
+                assert find(database, run).status is Status.CRASHED
+                assert nurseries[number].run(database, run)["code"] == 0
             played_once(database, run, said)
 
     with ThreadPoolExecutor(len(nurseries)) as pool:
