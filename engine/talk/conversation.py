@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engine.providers.protocol import ProviderError
+from engine.providers.protocol import Fault, ProviderError
 from engine.record import allowances, events, notes, runs, turns
 from engine.record.allowances import Allowance
 from engine.record.asks import Option
@@ -71,6 +71,8 @@ class Conversation(ABC):
         self.orders = Orders(host, self.seating, self.table)
         self.fault = ""
         """What was wrong with the answer that the next turn is to mend."""
+        self.heeded = 0
+        """Turns up to this one no longer count for the rules that end the talk: it was told to go on after them."""
         self.writing: Seat | None = None
         """The seat that writes beside the talk at the moment."""
         self._steering = Steering(self)
@@ -193,6 +195,7 @@ class Conversation(ABC):
         if self.table.seq == 0 and (opening := self.opening()):
             turns.say(db, run.n, 1, *opening, "opening")
             self.finished(db)
+        self.heeded = sum(row <= self.host.continued for row in self.table.rows)
 
     async def _over(self) -> Outcome | None:
         """Why no further turn follows, if so."""
@@ -203,7 +206,7 @@ class Conversation(ABC):
         if found is None:
             return None
         await self._tell(found.kind, found.data)
-        self.table.fresh = False
+        self.table.fresh, self.heeded = False, self.table.seq
         if found.then == "pause":
             await self.host.pause(found.reason)
             return None
@@ -218,7 +221,7 @@ class Conversation(ABC):
         if rule.then == "ignore":
             return None
         looping, share = repetition.looping(self.table.spoken, rule.threshold, rule.turns)
-        if not looping:
+        if not looping or self.table.seq - self.heeded < rule.turns:
             return None
         told = {"measure": "trigrams", "value": round(share, 3), "threshold": rule.threshold, "turns": rule.turns}
         detail = f"the last {rule.turns} turns repeat earlier ones"
@@ -325,9 +328,11 @@ class Conversation(ABC):
             raise
         except Malformed as error:
             await self._end_row(speaker, "format")
-            self.fault = str(error)
+            again, self.fault = bool(self.fault), str(error)
             told = {"seq": self.table.seq + 1, "seat": seat.name, "fault": self.fault}
             await self._tell(Kind.ANSWER_FAULTY, told)
+            if again:
+                raise ProviderError(Fault.INVALID, f"{seat.name} was asked twice: {self.fault}") from None
         except (ProviderError, ContextFullError, UsageError) as error:
             await self._end_row(speaker, "error", str(error))
             raise

@@ -29,6 +29,8 @@ _LETTERS = re.compile(r"\w{4,}")
 _HEADING = re.compile(r"^\s{0,3}(?:#{1,6}\s*|\*\*|__|\d+[.)]\s*)?(?P<title>[^\n]*?)(?:\*\*|__)?\s*:?\s*$", re.MULTILINE)
 _STEP = re.compile(r"^\s*\d{1,2}[.)]\s+\S", re.MULTILINE)
 _BULLET = re.compile(r"^\s*[-*•]\s+\S", re.MULTILINE)
+_NOTHING = "it said nothing"
+"""The one fault that is never let pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +83,14 @@ class Editor:
         if self.topic and not keeps(self.topic, text):
             text = take(_as_question(self.topic), text, "guard")
         edited = Edited(text, "\n".join(taken), ", ".join(dict.fromkeys(why)), self.fault(text))
-        return replace(edited, passed=edited.fault, fault="") if self.mended else edited
+        lets_pass = self.mended and edited.fault != _NOTHING
+        return replace(edited, passed=edited.fault, fault="") if lets_pass else edited
 
     def fault(self, text: str) -> str:
         """What the text lacks of what its role asks for; empty where nothing."""
         spoken = next_prompt.strip(text).strip()
         if not spoken:
-            return "it said nothing"
+            return _NOTHING
         faults = []
         if self.role.question and not sentences.asks(spoken):
             faults.append("it must end in a question mark")

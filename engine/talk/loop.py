@@ -60,8 +60,6 @@ class Loop(Conversation):
         self._recalling = Recalling(host.database, host.run.n)
         self._sources: list[Source] = []
         """What the turn that comes was given from memory."""
-        self._heeded = 0
-        """Turns up to this one no longer count for the rules that end the talk: it was asked to go on after them."""
 
     def next_seat(self) -> LoopSeat:
         return rounds.next_seat(self.spec, self.table.spoke)
@@ -76,13 +74,9 @@ class Loop(Conversation):
         super().changed(new)
         self._pulse.spec = self.spec
 
-    def prepare(self, db: sqlite3.Connection) -> None:
-        super().prepare(db)
-        self._heeded = sum(row <= self.host.continued for row in self.table.rows)
-
     async def order(self, seat: Seat, prefill: str) -> Order:
         assert isinstance(seat, LoopSeat)
-        topic = self._topic() if seat is self.spec.talkers[0] else None
+        topic = self._topic() if seat.name == self.spec.talkers[0].name else None
         recalled, self._sources = await self._recall(seat)
         memory, plain = await self.manner(seat)
         task = tasks.task(self.spec, seat, self.table.spoke, topic=topic, extra=recalled, fault=self.fault, plain=plain)
@@ -163,9 +157,8 @@ class Loop(Conversation):
         for rule in self.spec.stop:
             watched = rule.measure == dissent.MEASURE
             series = self._dissent.series if watched else self._pulse.series.get(rule.measure, [])
-            value = stop_rules.crossed(rule, series, self._heeded)
+            value = stop_rules.crossed(rule, series, self.heeded)
             if value is not None:
-                self._heeded = self.table.seq
                 told = {"measure": rule.measure, "value": round(value, 3), "rule": str(rule), "turns": rule.turns}
                 detail = f"{rule} for {rule.turns} turn{'s' * (rule.turns != 1)}"
                 return Finding(Kind.MEASURE_CROSSED, told, rule.then, f"measure:{rule.measure}", detail)
@@ -174,8 +167,8 @@ class Loop(Conversation):
     async def _recall(self, seat: LoopSeat) -> tuple[str, list[Source]]:
         """What memory gives the seat on what was said last."""
         wanted = self.spec.recall
-        named = [self.spec.seat(name) for name in wanted.seats] or self.spec.talkers
-        if seat not in named:
+        named = [self.spec.seat(name).name for name in wanted.seats] or [each.name for each in self.spec.talkers]
+        if seat.name not in named:
             return "", []
         cut = self.orders.cut(seat)
         before = self.table.seq_at(cut.keep + cut.drop) if cut.drop else None

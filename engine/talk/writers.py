@@ -56,7 +56,9 @@ class Writers:
 
     async def _minutes(self, seat: LoopSeat, given: Sequence[Aside], after: int) -> None:
         loop = self._loop
-        covered = max((aside.seq for aside in given if aside.seat == seat.name and aside.text), default=0)
+        own = [aside for aside in given if aside.seat == seat.name]
+        # words that no minutes could be had of are given once more, and then passed over
+        covered = max([aside.seq for aside in own if aside.text] + [aside.seq for aside in own[:-1]], default=0)
         new = [
             Words(row, seq, who, text)
             for seq, (row, who, text) in enumerate(

@@ -67,8 +67,6 @@ def test_nothing_is_made_up_and_editing_twice_changes_nothing(answer: str) -> No
         (ASKS, "It rains because of clouds.", "must end in a question mark"),
         (ASKS, "Why?", "has 1 words and must have 3 to 30"),
         (ASKS, "Why " * 31 + "?", "has 32 words"),
-        (FREE, "  ", "it said nothing"),
-        (FREE, "NextPrompt: And?", "it said nothing"),
         (PLAN, GOOD.replace("## Insight\n", ""), "the heading 'Insight' is missing"),
         (PLAN, GOOD.replace("2. two\n", ""), "has 1 numbered steps and must have 2"),
         (PLAN, GOOD.replace("- it does\n", ""), "has 0 bullet points"),
@@ -80,6 +78,13 @@ def test_what_is_wrong_is_said_and_let_pass_the_second_time(editor: Editor, answ
     assert fault in editor(answer).fault
     mended = replace(editor, mended=True)(answer)
     assert mended.fault == "" and fault in mended.passed
+
+
+@pytest.mark.parametrize("answer", ["  ", "NextPrompt: And?", "Creator:"])
+def test_an_answer_without_words_is_never_let_pass(answer: str) -> None:
+    for mended in (False, True):
+        edited = replace(FREE, mended=mended)(answer)
+        assert (edited.fault, edited.passed) == ("it said nothing", "")
 
 
 def test_what_is_right_passes() -> None:

@@ -138,6 +138,25 @@ async def test_no_labels_or_other_speakers_words_get_into_the_talk(stage: Stage)
     assert [text for seat, text in played.said if seat == "Creator"] == ["It rolls.", "It stops."]
 
 
+async def test_who_says_nothing_is_asked_once_more_and_then_you_are(stage: Stage) -> None:
+    run = stage.create(loop({"Creator": ["Creator:", "  ", "It rolls."]}, limits={"turns": 2}))
+    async with stage.host(run) as live:
+        asked = await live.asked()
+        assert asked.question == "Creator was asked twice: it said nothing"
+        assert [option.value for option in asked.options] == ["retry", "model", "skip", "stop"]
+        await live.answer("skip")
+        await live.ended()
+    assert [seat for seat, _ in stage.said(run)] == ["Questioner"], "what it never said is no turn"
+
+
+async def test_words_that_no_minutes_can_be_had_of_are_given_twice_and_then_passed_over(stage: Stage) -> None:
+    played = await stage.play(loop({"Scriber": ["no minutes"] * 99}, roles=["scriber"], limits={"turns": 12}))
+    tasks = [request.messages[-1].content for request in played.requests if request.seat == "Scriber"]
+    assert "stone 0 " in tasks[0] and "stone 0 " in tasks[2]
+    held = [text.partition("The new words:")[2].count("I say that stone") for text in tasks]
+    assert max(held) <= 2, held
+
+
 async def test_a_plan_is_checked_asked_for_once_more_and_then_let_pass(stage: Stage) -> None:
     played = await stage.play(loop(creator_seat={"format": "plan"}, limits={"turns": 2}))
     tries = of(played.requests, "Creator")
