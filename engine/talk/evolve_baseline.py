@@ -34,7 +34,8 @@ class Baseline:
         child = await self._host.commit(self._find) or await self._add(budget)
         child = await self._series.children.play(child)
         done = await self._host.commit(lambda db: lineage.told(db, self._host.run.n, Kind.BASELINE_COMPARED))
-        if any(data["child"] == child.run.id for data in done):
+        said = next((data for data in reversed(done) if data["child"] == child.run.id), None)
+        if said and (not said.get("why") or self._judging.distrust):
             return
         told: dict[str, Any] = {
             "child": child.run.id,
@@ -49,7 +50,8 @@ class Baseline:
 
         def write(db: sqlite3.Connection) -> None:
             lineage.judging(db, self._host.run.n, None)
-            events.append(db, self._host.run.n, Kind.BASELINE_COMPARED, f"run/{child.run.id}", told)
+            if told != said:
+                events.append(db, self._host.run.n, Kind.BASELINE_COMPARED, f"run/{child.run.id}", told)
 
         await self._host.commit(write)
 

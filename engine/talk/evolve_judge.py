@@ -83,11 +83,19 @@ async def check(spec: Spec) -> None:
 def trial() -> Trial:
     """The answers that a judge is tried on. Raises UsageError."""
     try:
-        return Trial.model_validate(layers.load("trial"))
+        found = Trial.model_validate(layers.load("trial"))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         spot = ".".join(map(str, first["loc"]))
         raise UsageError(f"{layers.named('trial')}: {spot}: {first['msg']}") from None
+    short = [number for number, item in enumerate(found.answers) if judge.shuffled(item.answer, "") is None]
+    usable, least = len(found.answers) - len(short), judge.LEAST_PAIRS
+    if usable < least:
+        raise UsageError(
+            f"{layers.named('trial')}: answers.{short[0]}.answer: fewer than three different sentences, nothing to"
+            f" shuffle; only {usable} of {len(found.answers)} answers have them, a judge is tried on {least}"
+        )
+    return found
 
 
 class Judging:
@@ -107,14 +115,15 @@ class Judging:
     async def try_out(self) -> None:
         """Ask about the planted pairs, as long as the judge can still prove itself; a trial is made once for a model.
 
-        Its calls are a measurement, and take nothing of the lineage's budget. Raises Stopped.
+        One that could not be made is made by the next host. Its calls are a measurement, and take nothing of the
+        lineage's budget. Raises Stopped, Parted.
         """
         if not self._spec.judge:
             return
         model = self._spec.judge.model
         run = self._host.run.n
         made = await self._host.commit(lambda db: lineage.told(db, run, Kind.JUDGE_TRIED))
-        if made and made[-1]["model"] == model:
+        if made and made[-1]["model"] == model and not made[-1].get("why"):
             self._believe(made[-1])
             return
         items = trial().answers

@@ -229,6 +229,24 @@ async def test_a_judge_out_of_order_is_asked_about_and_done_without(lab: Lab, qu
     assert lab.children(other) == []
 
 
+async def test_a_judge_that_could_not_be_tried_is_tried_by_the_next_host(lab: Lab, quick: None) -> None:
+    out_of_order: Any = [{"text": "", "faults": [{"fault": "server", "attempt": "every"}]}]
+    run = lab.stage.create(lab.pipeline(out_of_order, generations=1, children=1, baseline=True))
+    async with lab.stage.host(run) as live:
+        await live.answer("form")
+        await live.ended()
+    assert lab.told(run, Kind.BASELINE_COMPARED)[0]["why"].startswith("the judge could not be tried: ")
+    lab.script("judge", Judge=for_first(PAIRS))
+    await lab.go_on(run)
+    first, second = lab.told(run, Kind.JUDGE_TRIED)
+    assert first["why"] and not first["trusted"] and second["trusted"] and "why" not in second
+    before, compared = lab.told(run, Kind.BASELINE_COMPARED)
+    assert compared["child"] == before["child"] and compared["pairs"] > 0 and "why" not in compared
+    assert len(lab.told(run, Kind.CANDIDATES_RANKED)) == 1  # what was selected stays
+    await lab.go_on(run)
+    assert len(lab.told(run, Kind.JUDGE_TRIED)) == len(lab.told(run, Kind.BASELINE_COMPARED)) == 2
+
+
 async def test_the_judge_is_told_nothing_and_asked_in_both_orders(lab: Lab) -> None:
     run = lab.stage.create(lab.pipeline(for_first(PAIRS), generations=1, children=1))
     async with lab.stage.host(run) as live:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,20 @@ async def test_the_judge_is_checked_before_anything_is_spent(home: Path) -> None
     (home / "trial.yml").write_text('answers: [{question: "Why?", answer: Because.}]\n')
     with pytest.raises(UsageError, match=r"trial\.yml: answers: List should have at least 20 items"):
         await series.check(judged())
+
+
+async def test_a_trial_that_no_judge_could_pass_is_refused(home: Path) -> None:
+    judged = pipelines.resolve({**EVOLVES, "judge": {"model": "scripted/echo"}})
+
+    def write(short: int) -> None:
+        told = [{"question": "Why?", "answer": f"One {n}. Two." + " Three." * (n >= short)} for n in range(22)]
+        (home / "trial.yml").write_text(json.dumps({"answers": told}))
+
+    write(2)
+    await series.check(judged)
+    write(3)
+    with pytest.raises(UsageError, match=r"trial\.yml: answers\.0\.answer: .* only 19 of 22 answers .* tried on 20$"):
+        await series.check(judged)
 
 
 def test_what_a_judge_is_tried_on_can_be_shuffled_and_drawn_again(home: Path) -> None:
