@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
 from engine.cli import listing
 from engine.cli.narration import narrate
+from engine.cli.session import Session, current, run_argument
 from engine.record.visible import one_line, visible
 
 
@@ -78,3 +80,32 @@ def check(names: tuple[str, ...], sets: tuple[str, ...]) -> int:
         return name
 
     return listing.check(names or list(files.available()), look)
+
+
+@pipelines.command("next")
+@run_argument
+@click.option("--mutation", metavar="NAME", help="What is asked besides; the first of evolution.yml unless it is said.")
+@click.option("-o", "--output", metavar="FILE", help="Where to; else to stdout.")
+@click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+@current
+def next_pipeline(session: Session, run: str, mutation: str | None, output: str | None, force: bool) -> None:
+    """Write the run that would follow series RUN as a pipeline of its own, with goal, hypotheses and a rubric.
+
+    \b
+    Example:  tertulia pipelines next last -o next.yml && tertulia run next.yml
+    """
+    from engine.cli.export import refuse, write
+    from engine.talk import next_experiment
+
+    reader = session.reader()
+    try:
+        text = next_experiment.scaffold(reader.db, reader.find(run), mutation)
+    finally:
+        reader.close()
+    if output is None:
+        print(text, end="")
+        return
+    place = Path(output).expanduser()
+    refuse([place], force)
+    write(place, text, force)
+    narrate(f"{place}; `tertulia run {place}` plays it")

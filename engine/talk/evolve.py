@@ -5,6 +5,7 @@ Everything is found again in the record, so that a series that was killed goes o
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from engine.record.lineage import Candidate, Child
 from engine.record.runs import Status
 from engine.record.turns import State, Turn
 from engine.runs.host import Outcome
-from engine.talk import control_words, form, next_prompt
+from engine.talk import form, next_experiment
 from engine.talk.evolve_baseline import Baseline
 from engine.talk.evolve_judge import Judging, Stopped
 from engine.talk.evolve_select import Selection
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 LAST = 8
 """Answers of a run that are candidates, the latest."""
-_SO_FAR = "The best answer so far, to be made better:"
 
 
 class Evolution:
@@ -43,7 +43,8 @@ class Evolution:
         spec, run = self._spec, self._host.run.n
         outcome = Outcome(Status.FINISHED, "generations", f"{_many(spec.generations, 'generation')} played")
         try:
-            await self._judging.try_out()
+            with contextlib.suppress(Parted):  # what was played before is ranked all the same
+                await self._judging.try_out()
             # what another generation has grown from is settled, whatever was changed since
             newest = await self._host.commit(lambda db: max(map(_generation_of, lineage.children(db, run)), default=1))
             for generation in range(newest, spec.generations + 1):
@@ -52,10 +53,12 @@ class Evolution:
                 except (Exhausted, Parted) as end:
                     outcome = await self._series.outcome(end)
                 await self._rank(generation)
+                if outcome.reason == "generations" and self._series.parting:
+                    outcome = await self._series.outcome(Parted())
                 if outcome.reason != "generations":
                     break
             budget = await self._host.commit(lambda db: self._conclude(db, outcome.reason))
-            if spec.baseline and outcome.reason != "bye":
+            if spec.baseline:
                 await Baseline(self._series, self._judging).play(budget)
         except Stopped as error:
             return Outcome(Status.FAILED, "judge", str(error))
@@ -84,8 +87,7 @@ class Evolution:
 
     def _mutated(self, answer: str, generation: int, place: int) -> tuple[str, str]:
         """(mutation, seed) of a child: the question, the best answer to it, and what is asked besides."""
-        said = next_prompt.strip(control_words.parse(answer).text).strip()
-        seeds = form.mutated(f"{self._spec.question}\n\n{_SO_FAR}\n{said}")
+        seeds = next_experiment.seeds(self._spec.question or "", answer)
         names = list(seeds)
         # with fewer children than mutations each generation begins with another one
         name = names[((generation - 2) * self._spec.children + place - 1) % len(names)]

@@ -40,6 +40,7 @@ class Words(BaseModel):
     metric_words: list[_Text] = Field(min_length=1)
     test_words: list[_Text] = Field(min_length=1)
     mutations: dict[str, _Text] = Field(min_length=1)
+    rubric: list[_Text] = Field(min_length=3, max_length=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,11 @@ def mutated(seed: str) -> dict[str, str]:
     if not bare:
         raise UsageError("the seed is empty; give the question that the next runs start from")
     return {name: f"{bare}\n\n{demand}" for name, demand in demands.items()}
+
+
+def rubric() -> list[str]:
+    """Three questions that an answer is to be read with by a human."""
+    return _words().rubric
 
 
 def _words() -> Words:

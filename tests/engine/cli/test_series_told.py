@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from engine.cli import narration, series
 from engine.cli.plain import Plain
@@ -84,6 +85,25 @@ def test_an_evolution_is_told_shown_and_listed(cli: Cli, evolving: Path, databas
 
     assert f"series {whole['id']}; remove that" in cli("rm", first, "--yes").err
     assert cli("rm", whole["id"], "--yes").code == 0 and cli("runs", "--json").lines == []
+
+
+def test_the_run_that_would_follow_is_written_as_a_pipeline(cli: Cli, evolving: Path, tmp_path: Path) -> None:
+    cli("run", evolving, "--plain", "--seed", "What does a city lose?", "--set", "baseline=false")
+    series = next(run["id"] for run in cli("runs", "--json").lines if run["kind"] == "series")
+    file = tmp_path / "next.yml"
+    assert cli("pipelines", "next", series, "-o", file).code == 0
+    text = file.read_text()
+    assert "# Goal: What does a city lose?" in text and "# - It loses 3 signals." in text and "# 3. " in text
+    data = yaml.safe_load(text)
+    best = next(part for part in data["question"].split("\n") if part.startswith("It loses"))
+    assert data["kind"] == "loop" and best and "calibration error" in data["question"]
+    assert cli("pipelines", "next", series, "-o", file).code == 2, "a file that is there stays"
+    other = cli("pipelines", "next", series, "--mutation", "failure-guard").out
+    assert "uncertainty budget" in other and "calibration error" not in yaml.safe_load(other)["question"]
+    assert "known are calibration, failure-guard" in cli("pipelines", "next", series, "--mutation", "x").err
+    child = next(run["id"] for run in cli("runs", "--json").lines if run["kind"] == "loop")
+    assert "no series whose question evolves" in cli("pipelines", "next", child).err
+    assert cli("run", file, "--plain").code == 0
 
 
 def test_what_has_ended_says_how_it_goes_on(cli: Cli, evolving: Path) -> None:
