@@ -178,6 +178,22 @@ def evolution_cost(db: sqlite3.Connection, series: int) -> float:
     return float(row[0])
 
 
+def parting(db: sqlite3.Connection, series: int) -> bool:
+    """Whether somebody has said bye since the series last ended: a host that dies after it leaves the word behind."""
+    rows = db.execute(
+        "SELECT kind, data FROM event WHERE run = ? AND kind IN (?, ?, ?, ?) ORDER BY id DESC",
+        (series, *(kind.value for kind in (Kind.COMMAND_TAKEN, Kind.RUN_FINISHED, Kind.RUN_STOPPED, Kind.RUN_FAILED))),
+    )
+    for kind, data in rows:
+        found = json.loads(data)
+        if kind == Kind.COMMAND_TAKEN:
+            if found["verb"] == "bye":
+                return True
+        elif found["reason"] != "terminated":  # its machine was shut down: not its end
+            return False
+    return False
+
+
 def with_children(db: sqlite3.Connection, run: Run) -> Run:
     """A series with what its runs have said and used beside its own calls; any other run as it is."""
     if run.kind != "series":

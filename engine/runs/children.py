@@ -54,8 +54,10 @@ class Children:
         """The child that is being played."""
         return self._now.run if self._now else None
 
-    async def play(self, child: Child) -> Child:
+    async def play(self, child: Child, *, parting: bool = False) -> Child:
         """Start the child, or go on with it, and return it once it has ended and the series has taken note.
+
+        `parting`: it is only to end politely, whatever became of an earlier word to that.
 
         It pauses and goes on with its series. Cancelled, the child is stopped, and goes on with the next host of the
         series. Raises Abandoned, RecordError.
@@ -66,7 +68,7 @@ class Children:
         try:
             while True:
                 with self._reader() as db:
-                    run = await self._until_over(db, child.run)
+                    run = await self._until_over(db, child.run, parting)
                 if run.status is not Status.FAILED or await self._leaves(run):
                     return await self._host.commit(lambda db: lineage.end(db, self._host.run.n, child))
                 await self._start(run)
@@ -86,7 +88,7 @@ class Children:
 
         await self._host.commit(write)
 
-    async def _until_over(self, db: sqlite3.Connection, run: Run) -> Run:
+    async def _until_over(self, db: sqlite3.Connection, run: Run, parting: bool) -> Run:
         """Play a run until it has ended by itself, or by somebody else than its series. Raises Abandoned."""
         waits, told, fault = contextlib.AsyncExitStack(), "", ""
         lost, progress = 0, self._progress(db, run)
@@ -105,6 +107,8 @@ class Children:
                     await self._host.gate.passage()
                     fault = await self._start(run)
                     continue
+                if parting and not self._is_parting(db, run):
+                    await self._tell(run, "bye")
                 await self._follow_gate(db, run)
                 why = self._stands_still(db, run)
                 if why != told:
@@ -174,6 +178,14 @@ class Children:
 
     async def _tell(self, run: Run, verb: str) -> None:
         await self._host.commit(lambda db: commands.put(db, run.n, verb, {}, self._who))
+
+    def _is_parting(self, db: sqlite3.Connection, run: Run) -> bool:
+        """Whether the host that the child has now was told of the end, and has not lost the word in taking over."""
+        told = db.execute(
+            "SELECT 1 FROM command WHERE run = ? AND verb = 'bye' AND state <> 'cancelled' AND n > ?",
+            (run.n, self._told_before),
+        )
+        return told.fetchone() is not None
 
     def _stands_still(self, db: sqlite3.Connection, run: Run) -> str:
         """What the child waits for, "" while it plays or waits with its series."""

@@ -31,8 +31,11 @@ class Baseline:
         """Play the run and compare it, once for each state of the lineage. Raises Stopped, Abandoned."""
         if not budget:
             return
-        child = await self._host.commit(self._find) or await self._add(budget)
-        child = await self._series.children.play(child)
+        found = await self._host.commit(self._find)
+        if self._series.parting and (found is None or found.ended):
+            return  # one that is under way is ended politely
+        child = found or await self._add(budget)
+        child = await self._series.children.play(child, parting=self._series.parting)
         done = await self._host.commit(lambda db: lineage.told(db, self._host.run.n, Kind.BASELINE_COMPARED))
         said = next((data for data in reversed(done) if data["child"] == child.run.id), None)
         if said and (not said.get("why") or self._judging.distrust):

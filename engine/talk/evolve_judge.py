@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from engine.talk.judge import Outcome, UnusableAnswer
 from engine.talk.ledger import Ledger
 from engine.talk.memory_wait import MemoryWait
 from engine.talk.seats import Seating
+from engine.talk.series_spec import Parted
 from engine.talk.series_spec import Series as Spec
 from engine.talk.spec import Seat, Talk
 
@@ -33,6 +34,7 @@ _AFTER_FAULT = (
     Option("form", "go on without the judge", "f"),
     Option("stop", "stop", "x"),
 )
+_ENDED = "the series was ended before the judge had compared the answers"
 
 
 class Trial(BaseModel):
@@ -101,8 +103,10 @@ def trial() -> Trial:
 class Judging:
     """The judge of one series."""
 
-    def __init__(self, host: Host, spec: Spec) -> None:
+    def __init__(self, host: Host, spec: Spec, parting: Callable[[], bool]) -> None:
+        """`parting` tells whether somebody has ended the series: no further pair is asked about then."""
         self._host = host
+        self._parting = parting
         self._spec = spec
         self._waits = MemoryWait(host)
         self._seating = Seating(f"{host.run.title} ({host.run.id})", self._waits.begin)
@@ -139,6 +143,10 @@ class Judging:
             told["p"] = round(judge.sign_test(told["wins"], told["ties"] + told["losses"]), 6)  # what trust rests on
         except Unjudged as error:
             told["why"] = str(error)
+        except Parted:
+            self.distrust = _ENDED
+            await self._host.commit(lambda db: lineage.judging(db, run, None))
+            raise
 
         def tried(db: sqlite3.Connection) -> None:
             lineage.judging(db, run, None)
@@ -151,7 +159,10 @@ class Judging:
         """What each pair came to for its first text, asked about once ever. Raises Unjudged, LimitReached, Stopped."""
         if self.distrust:
             raise Unjudged(self.distrust)
-        return await self._compare(purpose, generation, pairs, counted=counted)
+        try:
+            return await self._compare(purpose, generation, pairs, counted=counted)
+        except Parted:
+            raise Unjudged(_ENDED) from None
 
     def _believe(self, told: dict[str, Any]) -> None:
         if told.get("why"):
@@ -162,7 +173,7 @@ class Judging:
     async def _compare(
         self, purpose: str, generation: int, pairs: Sequence[Pair], *, counted: bool, until: int | None = None
     ) -> list[Outcome]:
-        """`until`: the number of pairs not won after which no further one is asked about."""
+        """`until`: the number of pairs not won after which no further one is asked about. Raises Parted."""
         assert self._spec.judge
         run, model = self._host.run.n, self._spec.judge.model
         told = {"model": model, "purpose": purpose, "generation": generation, "total": len(pairs)}
@@ -180,6 +191,8 @@ class Judging:
                 break
             found = made.get((pair.one, pair.other))
             if found is None:
+                if self._parting():
+                    raise Parted
                 progress = {**told, "done": number + 1}
                 found = await self._judge(purpose, generation, number, pair, counted, progress)
             outcomes.append(found.outcome)  # type: ignore[arg-type]

@@ -53,9 +53,9 @@ class Series:
         self.host = host
         self.spec = spec
         self.children = Children(host)
-        self._judging = Judging(host, spec)
-        self._parting = False
+        self.parting = False
         """Whether somebody said that no further child is to follow."""
+        self._judging = Judging(host, spec, lambda: self.parting)
 
     async def play(self) -> Outcome:
         await self.host.commit(self._prepare)
@@ -70,7 +70,7 @@ class Series:
         if command.verb == "skip" and child:
             await self.children.tell("stop", command)
         elif command.verb == "bye":
-            self._parting = True
+            self.parting = True
             await self.children.tell("bye", command)
         elif child:
             raise Refused(f"a series has no turns of its own; {command.verb} its run {child.id}")
@@ -95,10 +95,8 @@ class Series:
     ) -> Child:
         """Play one child of the lineage to its end; one that was queued before is found by its place.
 
-        Raises Exhausted, before and after it: the lineage has no budget left.
+        Raises Exhausted, before and after it: the lineage has no budget left. Raises Parted before a new one.
         """
-        if self._parting:
-            raise Parted
         found = await self.host.commit(
             lambda db: next(
                 (
@@ -110,7 +108,9 @@ class Series:
             )
         )
         if found is None:
+            self._part()
             await self.host.gate.passage()
+            self._part()
             spec = series_spec.child(self.spec, number, title, seed)
 
             def add(db: sqlite3.Connection) -> Child:
@@ -130,7 +130,7 @@ class Series:
                 )
 
             found = await self.host.commit(add)
-        played = await self.children.play(found)
+        played = await self.children.play(found, parting=self.parting)
 
         def check(db: sqlite3.Connection) -> None:
             if full := lineage.exhausted(db, played.run):
@@ -159,12 +159,18 @@ class Series:
     def _prepare(self, db: sqlite3.Connection) -> None:
         for unit, cap in self.spec.limits.caps().items():
             allowances.set_cap(db, self.host.run.n, unit, cap)
+        self.parting = lineage.parting(db, self.host.run.n)
 
     def _check_budget(self, db: sqlite3.Connection) -> None:
         """Raises Exhausted."""
         for node in allowances.of_run(db, self.host.run.n).values():
             if node.left is not None and node.left <= _NOTHING:
                 raise Exhausted(node)
+
+    def _part(self) -> None:
+        """Raises Parted."""
+        if self.parting:
+            raise Parted
 
     async def outcome(self, end: Exhausted | Parted) -> Outcome:
         """How the series ends where no further child may follow; a limit is told of."""

@@ -259,6 +259,23 @@ def test_a_child_that_is_stopped_or_skipped_is_over_and_bye_ends_the_series(
     assert [child.run.status for child in children(database, run)] == ["stopped", "stopped", "finished"]
 
 
+def test_after_bye_a_series_that_was_killed_ends_its_run_politely_and_starts_no_other(
+    database: Path, control: Control, watch: Callable[[str], Watch], scripted_pipeline: Pipeline
+) -> None:
+    run = control.start(series(scripted_pipeline({"words": 30}, turns=9, delay=0.02), repeat=0))
+    watcher = watch(run)
+    child = watcher.until("child.queued").data["child"]
+    watch(child).until("turn.started")
+    control.bye(run)
+    kill(database, run)
+    kill(database, child)
+    assert wait_for(lambda: presence.holder(database, run) is None and presence.holder(database, child) is None)
+    control.resume(run)
+    assert watcher.until_status(Status.FINISHED).reason == "bye"
+    [only] = children(database, run)
+    assert only.run.status is Status.FINISHED and only.run.reason == "bye" and only.run.turns < 9 and only.ended
+
+
 def test_a_child_that_asks_makes_the_series_say_so(
     database: Path, control: Control, watch: Callable[[str], Watch], scripted_pipeline: Pipeline
 ) -> None:

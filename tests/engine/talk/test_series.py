@@ -387,6 +387,58 @@ async def test_a_budget_without_room_for_the_judge_selects_by_form(lab: Lab) -> 
 # What a kill leaves
 
 
+@pytest.mark.parametrize("killed", [False, True], ids=["lives", "killed"])
+async def test_bye_ends_a_trial_between_two_pairs_and_outlives_the_host(lab: Lab, killed: bool) -> None:
+    run = lab.stage.create(lab.pipeline(for_first(PAIRS), generations=1, children=1, baseline=True))
+    async with lab.stage.host(run, crash=killed) as live:
+        commit, said = live.host.commit, False
+
+        async def watched(work: Any) -> Any:
+            nonlocal said
+            found = await commit(work)
+            if not said and [item["done"] for item in lab.told(run, Kind.JUDGE_PROGRESS)] == [2]:
+                said = True
+                assert (await live.tell("bye"))[0] == "taken"
+                if killed:
+                    raise RecordError("the host was killed")
+            return found
+
+        live.host.commit = watched  # type: ignore[method-assign]
+        if killed:
+            with pytest.raises(RecordError, match="killed"):
+                await live.ended()
+        else:
+            assert (await live.ended()).reason == "bye"
+    if killed:
+        assert (await lab.go_on(run)).reason == "bye"
+    asked = len(lab.stage.calls(run, "trial"))
+    assert 4 <= asked <= 6 and lab.told(run, Kind.JUDGE_TRIED) == lab.told(run, Kind.JUDGE_PROGRESS) == []
+    assert lab.children(run) == [] and lab.told(run, Kind.LINEAGE_ENDED)[-1]["reason"] == "bye"
+    assert (await lab.go_on(run)).reason == "generations"  # to resume what bye has ended takes the word back
+    assert lab.told(run, Kind.JUDGE_TRIED)[0]["trusted"] and len(lab.stage.calls(run, "trial")) == 2 * PAIRS
+    assert [child.purpose for child in lab.children(run)] == ["evolve", "baseline"]
+
+
+async def test_bye_while_answers_are_compared_selects_by_form_and_plays_no_baseline(lab: Lab) -> None:
+    run = lab.stage.create(lab.pipeline(for_first(PAIRS), baseline=True))
+    async with lab.stage.host(run) as live:
+        commit, said = live.host.commit, False
+
+        async def watched(work: Any) -> Any:
+            nonlocal said
+            found = await commit(work)
+            if not said and [item["purpose"] for item in lab.told(run, Kind.JUDGE_PROGRESS)] == ["selection"]:
+                said = True
+                await live.tell("bye")
+            return found
+
+        live.host.commit = watched  # type: ignore[method-assign]
+        assert (await live.ended()).reason == "bye"
+    [ranked] = lab.told(run, Kind.CANDIDATES_RANKED)
+    assert (ranked["how"], ranked["why"]) == ("form", "the series was ended before the judge had compared the answers")
+    assert [child.purpose for child in lab.children(run)] == ["evolve"] * 2
+
+
 async def test_an_evolution_survives_its_host_killed_after_any_commit(lab: Lab) -> None:
     pipeline = lab.pipeline(for_first(PAIRS), children=1, baseline=True)
     whole, _ = await lab.play(pipeline)
