@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from engine.cli.session import Failure, Session, current, run_argument
+from engine.record import lineage
 
 _FORMATS = ["md", "html"]
 
@@ -24,7 +25,7 @@ _FORMATS = ["md", "html"]
 def report(
     session: Session, run: str, fmt: str, output: str | None, track: tuple[str, ...], control: str | None, force: bool
 ) -> None:
-    """Write what RUN shows, or `all` runs: a table, measures, frequent phrases, flags, and a digest with quotes.
+    """Write what RUN shows (of a series, all its runs), or `all` runs: a table, measures, phrases, flags, a digest.
 
     All of it is counted in the record, no model is asked. Words of the families in report.yml (in the config folder,
     `tertulia paths`) are flagged, each count beside the count in control text of the same length.
@@ -48,7 +49,10 @@ def report(
     reader = session.reader()
     try:
         runs = [reader.find(run)] if one else reader.runs(limit=reader.run_count())[::-1]
-        found = study(reader.db, runs, settings, one=one, text=text, about=Path(control).name if control else "")
+        if one:
+            runs += [child.run for child in lineage.children(reader.db, runs[0].n, session.database)]
+        about = Path(control).name if control else ""
+        found = study(reader.db, runs, settings, one=len(runs) == 1, text=text, about=about)
     finally:
         reader.close()
     title = f"Report on {runs[0].title}" if one else "Report on all runs"

@@ -83,6 +83,9 @@ def test_an_evolution_is_told_shown_and_listed(cli: Cli, evolving: Path, databas
     assert "> It loses 3 signals.\n> - Bells\n> - Trams\n\n### Principles\n\n- It loses 3 signals." in document
     assert document.index("## Not evolved") < document.index("no comparison of quality is possible")
 
+    report = cli("report", whole["id"]).out
+    assert all(f"run-{name}" in report for name in (whole["id"], first, second, plain))
+
     assert f"series {whole['id']}; remove that" in cli("rm", first, "--yes").err
     assert cli("rm", whole["id"], "--yes").code == 0 and cli("runs", "--json").lines == []
 
