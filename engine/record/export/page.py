@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 
-from engine.record.export import facts, page_annex, rich_text, sheet
+from engine.record.export import facts, leaderboard, page_annex, rich_text, sheet
 from engine.record.export.beside import OfTurn, by_turn
 from engine.record.export.source import Seat, Source
 from engine.record.minutes import Aside
@@ -22,6 +22,9 @@ def render(source: Source) -> str:
         parts.append(_turn(source, turn, links))
         if turn.role == "turn" and turn.state is State.FINISHED:
             parts += [_aside(aside) for aside in beside.get(turn.seq, OfTurn()).asides]
+    if source.generations:
+        told = "\n\n".join(leaderboard.sections(source.generations))
+        parts.append(f'<section class="text">\n{rich_text.as_html(told)}</section>\n')
     body = f'<main class="{columns}">\n{"".join(parts)}</main>\n{page_annex.render(source.beside)}'
     return sheet.document(one_line(source.run.title), sheet.facts_list(facts.of(source)), body)
 

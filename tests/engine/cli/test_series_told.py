@@ -83,6 +83,10 @@ def test_an_evolution_is_told_shown_and_listed(cli: Cli, evolving: Path, databas
     assert "> It loses 3 signals.\n> - Bells\n> - Trams\n\n### Principles\n\n- It loses 3 signals." in document
     assert document.index("## Not evolved") < document.index("no comparison of quality is possible")
 
+    page = cli("export", whole["id"], "--format", "html").out
+    assert page.index("<h2>Generation 2</h2>") < page.index("no comparison of quality is possible")
+    assert "<table>" in page and "It loses 3 signals." in page
+
     report = cli("report", whole["id"]).out
     assert all(f"run-{name}" in report for name in (whole["id"], first, second, plain))
 
