@@ -68,7 +68,7 @@ class TertuliaApp(App[int], Explains):
             "back",
             show=False,
             id="app.back",
-            tooltip="Back to the runs, or to the series it is part of",
+            tooltip="Back to the series or the runs",
         ),
         Binding("z", "zoom", "zoom", show=False, id="app.zoom", tooltip="Give the pane the whole screen, and back"),
         Binding("colon,ctrl+p", "command_palette", "commands", show=False, id="app.palette", tooltip="Find a command"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from textual import events
+from textual.widgets import Input
 
 from engine.record import asks, runs
 from engine.record.asks import Option
@@ -19,6 +22,7 @@ from tui.app import TertuliaApp
 from tui.keymap import entries
 from tui.panes.series import SeriesPane
 from tui.places import SERIES
+from tui.widgets import new_series
 from tui.widgets.confirm import Confirm
 from tui.widgets.help import Help
 from tui.widgets.new_series import JudgePicker, NewSeries
@@ -209,6 +213,43 @@ async def test_a_loop_that_has_ended_lends_its_question_to_a_series(
     found = kinds.load("series").validate(started[0], "the form")
     assert found["question"] == QUESTION and found["judge"] is None and found["pipeline"]["limits"]["turns"] == 4
     assert {seat["model"] for seat in found["pipeline"]["seats"]} == {"ollama/llama3.2"}
+
+
+async def test_what_arrives_in_the_form_in_one_burst_goes_where_it_was_typed(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr(Control, "start", lambda self, pipeline: started.append(pipeline) or SeriesStage(book).id)
+    given = threading.Event()
+    base = new_series._base
+    monkeypatch.setattr(new_series, "_base", lambda: given.wait(30) and base())
+    book.run("A duel")
+    app = app_of(book)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.shelf.loaded)
+        app.push_screen(NewSeries(model="local/smollm2"), lambda found: app.start(found) if found else None)
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        await pilot.pause()
+        for key in (
+            *"Wha",
+            "backspace",
+            *"y?",
+            "enter",
+            "tab",
+            "tab",
+            "backspace",
+            "5",
+            "down",
+            "backspace",
+            "1",
+            "ctrl+s",
+        ):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: app.screen._waits)  # type: ignore[attr-defined]
+        given.set()  # what the series is made of comes later than the key that starts it
+        await until(pilot, lambda: bool(started))
+    assert (started[0]["question"], started[0]["generations"]) == ("Why?", 5)
+    assert started[0]["children"] == 1
 
 
 async def test_the_help_of_every_pane_lists_every_key_that_works_there(stage: SeriesStage) -> None:

@@ -43,7 +43,8 @@ class SeriesPane(RunPane):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("i", "answer", "answer", id="series.answer", tooltip="Open the run that asks for you, at its card"),
-        Binding("space,p", "pause", "pause", id="series.pause", tooltip="Pause; a turn in progress is spoken to its end"),
+        Binding("space,p", "pause", "pause", id="series.pause",
+                tooltip="Pause; a turn in progress is spoken to its end"),
         Binding("space,p,r", "resume", "resume", id="series.resume", tooltip="Let it go on, wherever it stopped"),
         Binding("s", "skip", "skip a run", id="series.skip", tooltip="The run in progress is over, the next follows"),
         Binding("b", "bye", "bye", id="series.bye", tooltip="A polite end: no further run follows"),
@@ -108,10 +109,10 @@ class SeriesPane(RunPane):
         reader = self._reader()
         if reader is None or self.series is None:
             return
-        run = self.series.run
-        if run and run.active and now - self._probed >= _PROBE:
+        if now - self._probed >= _PROBE:
             self._probed = now
-            if reader.find(run.id).status is not run.status:
+            shown = [self.series.run, *(child.run for child in self.series.children)]
+            if any(run and run.active and reader.find(run.id).status is not run.status for run in shown):
                 self.series.reset()
         if self.series.refresh(reader, now):
             self._draw()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import nan
-from typing import Any, Literal
+from typing import Literal
 
 from engine.record.export import verdicts
 from engine.record.lineage import Candidate, Child
@@ -61,7 +61,10 @@ class Row:
 
 
 def rows(tree: Tree, *, unfolded: bool = False, key: str = "") -> list[Row]:
-    """The whole of it: who waits (`key` opens the first of them), how the judge did, the tree, what it was compared with, the course of the counts."""
+    """The whole of it: who waits, how the judge did, the tree, what it was compared with, the course of the counts.
+
+    `key` opens the first run that waits, where there is such a key.
+    """
     found: list[Row] = []
     for ask in tree.asks:
         how = f" · {key} answers" if key and not found else ""
@@ -180,21 +183,7 @@ def _how(tree: Tree, generation: int, lead: str) -> Iterator[Row]:
     data = tree.ranked.get(generation)
     if data is None:
         return
-    best: Mapping[str, Any] = next((item for item in data["ranking"] if item["rank"] == 1), {})
-    if data["how"] == "judge" and best.get("wins") is not None:
-        text = f"selected by the judge: {interval(best)}"
-    else:
-        why = f": {one_line(str(data['why']))}" if data.get("why") else ""
-        text = f"selected by form, not by quality{why}"
-    yield Row("note", text, lead, lead)
-
-
-def interval(data: Mapping[str, Any]) -> str:
-    """How often one side was preferred, of how many pairs, with its interval."""
-    pairs = data["wins"] + data["ties"] + data["losses"]
-    counts = f"{data['wins']} won, {data['ties']} tied, {data['losses']} lost"
-    share = f"{data['low']:.0%} to {data['high']:.0%}"
-    return f"preferred in {data['rate']:.0%} of {pairs} pairs ({counts}; 95 % interval {share})"
+    yield Row("note", verdicts.how(data), lead, lead)
 
 
 def _judged(tree: Tree) -> Iterator[Row]:
@@ -204,12 +193,7 @@ def _judged(tree: Tree) -> Iterator[Row]:
         return
     yield Row("blank", "")
     yield Row("head", "judge", about=one_line(str(data["model"])))
-    if data.get("why"):
-        yield Row("text", f"could not be tried: {one_line(str(data['why']))}")
-    else:
-        verdict = "is trusted" if data["trusted"] else "is not trusted, so that nothing is selected by quality"
-        yield Row("text", f"{verdict}. Tried on real text against the same with its sentences shuffled, the real one"
-                          f" was {interval(data)}")  # fmt: skip
+    yield Row("text", verdicts.tried(data))
 
 
 def _unevolved(tree: Tree) -> Iterator[Row]:
@@ -223,15 +207,7 @@ def _unevolved(tree: Tree) -> Iterator[Row]:
         yield Row("child", child.run.id, "", "", shelf.glyph(child.run.status), _facts(child), child.run.id,
                   name=f"run {child.run.id}")  # fmt: skip
     data = tree.compared
-    if data is None:
-        yield Row("text", "not compared yet")
-    elif data.get("why"):
-        yield Row("text", f"no comparison of quality is possible: {one_line(str(data['why']))}")
-    else:
-        yield Row("text", f"against the unevolved run the evolved answers were {interval(data)}")
-    if data:
-        used, budget = figures.count(data["tokens"]), figures.count(data["budget"])
-        yield Row("text", f"the unevolved run has used {used} tokens of {budget}, what the lineage had spent")
+    yield Row("text", verdicts.comparison(data) if data else "not compared yet")
 
 
 def _course(tree: Tree) -> Iterator[Row]:

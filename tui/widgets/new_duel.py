@@ -9,36 +9,34 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Static
 
 from tui.background import run_in_background
 from tui.state.draft import Draft
-from tui.widgets.form import Field, Tick, row
+from tui.widgets.form import Field, Form, Line, Tick, row
 from tui.widgets.models import ModelPicker
 from tui.widgets.picker import Choice, Picker
 
 _SIDES = ("First seat", "Second seat")
 
 
-class NewDuel(ModalScreen[dict[str, Any] | None]):
+class NewDuel(Form):
     """Dismisses with the pipeline of the duel, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s,f5", "start", "Start the duel", id="new.start"),
         Binding("escape", "cancel", "Back", id="new.cancel"),
-        # Before letters that are typed after it, which would go to the field that is left.
-        Binding("tab", "app.focus_next", show=False, priority=True),
-        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
-        Binding("down", "app.focus_next", "Next field", show=False, id="new.next"),
-        Binding("up", "app.focus_previous", "Previous field", show=False, id="new.previous"),
+        Binding("down", "app.focus_next", "Next field", show=False, priority=True, id="new.next"),
+        Binding("up", "app.focus_previous", "Previous field", show=False, priority=True, id="new.previous"),
     ]
+
+    draft: Draft
+    EARLY: ClassVar[tuple[str, ...]] = ("turns", "cost", "temperature")
 
     def __init__(self) -> None:
         super().__init__()
         self.draft = Draft()
         self._guests: list[dict[str, Any]] = []
-        self._tried = False
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog new-duel"):
@@ -52,16 +50,16 @@ class NewDuel(ModalScreen[dict[str, Any] | None]):
                             yield from row("model", Field(f"model{number}", "choose a model"), f"model{number}")
                             yield from row("", Tick(f"human{number}", "I sit here myself"), f"human{number}")
                 with Vertical(classes="side"):
-                    words = Input(placeholder="the first words, if you like", compact=True, id="opening")
+                    words = Line(placeholder="the first words, if you like", compact=True, id="opening")
                     yield from row("opening", words, "opening")
                 with Horizontal(classes="sides"):
                     with Vertical(classes="side"):
-                        yield from row("turns", Input("20", compact=True, id="turns"), "turns")
-                        yield from row("cost", Input(placeholder="no limit, $", compact=True, id="cost"), "cost")
+                        yield from row("turns", Line("20", compact=True, id="turns"), "turns")
+                        yield from row("cost", Line(placeholder="no limit, $", compact=True, id="cost"), "cost")
                     with Vertical(classes="side"):
                         yield from row(
                             "temperature",
-                            Input(placeholder="the model's own", compact=True, id="temperature"),
+                            Line(placeholder="the model's own", compact=True, id="temperature"),
                             "temperature",
                         )
             yield Static("", classes="dialog--fault", markup=False)
@@ -69,14 +67,10 @@ class NewDuel(ModalScreen[dict[str, Any] | None]):
 
     def on_mount(self) -> None:
         self.query_one("#persona0").focus()
-        run_in_background(self.app, _personas, self._arrived, self._say)
+        run_in_background(self.app, _personas, self._arrived, self.say)
 
     def _arrived(self, guests: list[dict[str, Any]]) -> None:
         self._guests = guests
-
-    def _say(self, why: str) -> None:
-        if self.is_attached:
-            self.query_one(".dialog--fault", Static).update(why)
 
     @on(Button.Pressed)
     def _choose(self, event: Button.Pressed) -> None:
@@ -96,7 +90,7 @@ class NewDuel(ModalScreen[dict[str, Any] | None]):
                 field.fill(value, f"{guest['name']} · {guest['description']}" if guest else value)
                 if guest and guest["model"] and not seat.model:
                     self._fill_model(number, guest["model"])
-            self._check()
+            self.check()
 
         if field.id.startswith("model"):
             self.app.push_screen(ModelPicker(f"{_SIDES[number]}: which model?", seat.model or None), took)
@@ -132,42 +126,14 @@ class NewDuel(ModalScreen[dict[str, Any] | None]):
         number = int(event.tick.id[-1])
         self.draft.seats[number].human = event.tick.value
         self.query_one(f"#model{number}", Field).disabled = event.tick.value
-        self._check()
+        self.check()
 
-    @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        assert event.input.id
-        setattr(self.draft, event.input.id, event.value)
-        self._check()
+    @property
+    def fields(self) -> Sequence[str]:
+        return (*(f"{kind}{number}" for kind in ("persona", "model") for number in (0, 1)), *self.EARLY)
 
-    @on(Input.Submitted)
-    def _next(self) -> None:
-        self.focus_next()
-
-    def _check(self) -> dict[str, str]:
-        """Show what is wrong beside its field, once starting was tried, and a wrong number at once."""
-        faults = self.draft.faults()
-        for name in (*(f"{kind}{n}" for kind in ("persona", "model") for n in (0, 1)), "turns", "cost", "temperature"):
-            early = name in ("turns", "cost", "temperature")
-            fault = faults.get(name, "") if self._tried or early else ""
-            label = self.query_one(f"#fault-{name}", Static)
-            label.update(fault)
-            label.display = bool(fault)
-        if not faults:
-            self._say("")
-        return faults
-
-    def action_start(self) -> None:
-        self._tried = True
-        faults = self._check()
-        if faults:
-            self._say("A little is missing: see above." if len(faults) > 1 else f"{next(iter(faults.values()))}")
-            self.query_one(f"#{next(iter(faults))}").focus()
-        else:
-            self.dismiss(self.draft.pipeline())
-
-    def action_cancel(self) -> None:
-        self.dismiss(None)
+    def pipeline(self) -> dict[str, Any]:
+        return self.draft.pipeline()
 
 
 def _about(guest: dict[str, Any]) -> str:

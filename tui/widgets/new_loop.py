@@ -9,13 +9,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Static
 
 from engine.record.visible import one_line
 from tui.background import run_in_background
 from tui.state.loop_draft import ME, NOBODY, LoopDraft, Part
-from tui.widgets.form import Field, Row, Tick, row
+from tui.widgets.form import Field, Form, Line, Row, Tick, row
 from tui.widgets.models import ModelPicker, offered
 from tui.widgets.picker import Choice
 
@@ -28,8 +27,6 @@ _TICKS = (
     ("runs", "look into my other runs"),
     ("past", "look up what it said long ago"),
 )
-_NUMBERS = ("turns", "cost", "minutes", "every", "stop")
-"""What is checked as it is typed."""
 _FIELDS = (
     ("turns", "turns", "30", "0 is no limit"),
     ("cost", "cost", "", "no limit, $"),
@@ -38,41 +35,40 @@ _FIELDS = (
 )
 
 
-class NewLoop(ModalScreen[dict[str, Any] | None]):
+class NewLoop(Form):
     """Dismisses with the pipeline of the loop, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s,f5", "start", "Start the loop", id="loop.start"),
         Binding("escape", "cancel", "Back", id="loop.cancel"),
-        # Before letters that are typed after it, which would go to the field that is left.
-        Binding("tab", "app.focus_next", show=False, priority=True),
-        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
-        Binding("down", "app.focus_next", "Next field", show=False, id="loop.next"),
-        Binding("up", "app.focus_previous", "Previous field", show=False, id="loop.previous"),
+        Binding("down", "app.focus_next", "Next field", show=False, priority=True, id="loop.next"),
+        Binding("up", "app.focus_previous", "Previous field", show=False, priority=True, id="loop.previous"),
         Binding("delete,backspace", "leave_out", "Nobody has this part", show=False, id="loop.leave_out"),
     ]
+
+    draft: LoopDraft
+    EARLY: ClassVar[tuple[str, ...]] = ("turns", "cost", "minutes", "every", "stop")
 
     def __init__(self) -> None:
         super().__init__()
         self.draft = LoopDraft()
-        self._tried = False
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog new-duel"):
             yield Static("New loop", classes="dialog--title")
             with VerticalScroll(can_focus=False):
                 with Vertical(classes="side"):
-                    words = Input(placeholder="what shall they work on?", compact=True, id="question")
+                    words = Line(placeholder="what shall they work on?", compact=True, id="question")
                     yield from row("question", words, "question")
                 yield Vertical(classes="side parts")
                 for pair in (_FIELDS[:2], _FIELDS[2:]):
                     with Horizontal(classes="pair"):
                         for label, name, value, hint in pair:
                             with Vertical(classes="half"):
-                                yield from row(label, Input(value, placeholder=hint, compact=True, id=name), name)
+                                yield from row(label, Line(value, placeholder=hint, compact=True, id=name), name)
                 with Vertical(classes="side"):
                     hint = "such as novelty < 0.2 for 3 turns"
-                    yield from row("stop when", Input(placeholder=hint, compact=True, id="stop"), "stop")
+                    yield from row("stop when", Line(placeholder=hint, compact=True, id="stop"), "stop")
                 with Grid(classes="ticks"):
                     for name, text in _TICKS:
                         yield Tick(name, text)
@@ -85,7 +81,7 @@ class NewLoop(ModalScreen[dict[str, Any] | None]):
 
     def on_mount(self) -> None:
         self.query_one("#question").focus()
-        run_in_background(self.app, _offered, self._arrived, self._say)
+        run_in_background(self.app, _offered, self._arrived, self.say)
 
     async def _arrived(self, offered: tuple[list[dict[str, Any]], list[str]]) -> None:
         if not self.is_attached:
@@ -100,11 +96,8 @@ class NewLoop(ModalScreen[dict[str, Any] | None]):
             rows.append(Row(one_line(part.name, 12), field, f"part-{part.slug}"))
         await self.query_one(".parts").mount(*rows)
         if broken:
-            self._say(broken[0]["error"])
-
-    def _say(self, why: str) -> None:
-        if self.is_attached:
-            self.query_one(".dialog--fault", Static).update(why)
+            self.say(broken[0]["error"])
+        self.read()
 
     @on(Button.Pressed)
     def _choose(self, event: Button.Pressed) -> None:
@@ -125,7 +118,7 @@ class NewLoop(ModalScreen[dict[str, Any] | None]):
             field.fill(changed.sits, "I sit here myself" if changed.sits == ME else "")
             if not changed.sits:
                 field.label = f"nobody; {one_line(changed.about)}"
-        self._check()
+        self.check()
 
     def action_leave_out(self) -> None:
         field = self.focused
@@ -137,39 +130,12 @@ class NewLoop(ModalScreen[dict[str, Any] | None]):
         assert event.tick.id
         setattr(self.draft, event.tick.id, event.tick.value)
 
-    @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        assert event.input.id
-        setattr(self.draft, event.input.id, event.value)
-        self._check()
+    @property
+    def fields(self) -> Sequence[str]:
+        return ("question", *(f"part-{part.slug}" for part in self.draft.parts), *self.EARLY)
 
-    @on(Input.Submitted)
-    def _next(self) -> None:
-        self.focus_next()
-
-    def _check(self) -> dict[str, str]:
-        """Show what is wrong beside its field, once starting was tried, and a wrong number at once."""
-        faults = self.draft.faults()
-        for name in ("question", *(f"part-{part.slug}" for part in self.draft.parts), *_NUMBERS):
-            fault = faults.get(name, "") if self._tried or name in _NUMBERS else ""
-            label = self.query_one(f"#fault-{name}", Static)
-            label.update(fault)
-            label.display = bool(fault)
-        if not faults:
-            self._say("")
-        return faults
-
-    def action_start(self) -> None:
-        self._tried = True
-        faults = self._check()
-        if faults:
-            self._say("A little is missing: see above." if len(faults) > 1 else next(iter(faults.values())))
-            self.query_one(f"#{next(iter(faults))}").focus()
-        elif self.draft.parts:
-            self.dismiss(self.draft.pipeline())
-
-    def action_cancel(self) -> None:
-        self.dismiss(None)
+    def pipeline(self) -> dict[str, Any] | None:
+        return self.draft.pipeline() if self.draft.parts else None
 
 
 class SeatPicker(ModelPicker):

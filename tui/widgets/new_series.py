@@ -9,12 +9,11 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from tui.background import run_in_background
 from tui.state.series_draft import PIPELINE, SeriesDraft
-from tui.widgets.form import Field, Tick, row
+from tui.widgets.form import Field, Form, Line, Tick, row
 from tui.widgets.models import ModelPicker, offered
 from tui.widgets.picker import Choice
 
@@ -22,26 +21,27 @@ _NUMBERS = (
     (("generations", "generations", ""), ("runs in each", "children", "")),
     (("turns of each", "turns", ""), ("tokens in all", "tokens", "0 is no limit")),
 )
-_CHECKED = ("generations", "children", "turns", "tokens")
 _NOBODY = "nobody"
 
 
-class NewSeries(ModalScreen[dict[str, Any] | None]):
+class NewSeries(Form):
     """Dismisses with the pipeline of the series, or None. The question and a model may be known already."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s,f5", "start", "Start the series", id="evolve.start", priority=True),
+        Binding("ctrl+s,f5", "start", "Start the series", id="evolve.start"),
         Binding("escape", "cancel", "Back", id="evolve.cancel"),
-        Binding("down", "app.focus_next", "Next field", show=False, id="evolve.next"),
-        Binding("up", "app.focus_previous", "Previous field", show=False, id="evolve.previous"),
+        Binding("down", "app.focus_next", "Next field", show=False, priority=True, id="evolve.next"),
+        Binding("up", "app.focus_previous", "Previous field", show=False, priority=True, id="evolve.previous"),
         Binding("delete,backspace", "leave_out", "No judge", show=False, id="evolve.leave_out"),
     ]
+
+    draft: SeriesDraft
+    EARLY: ClassVar[tuple[str, ...]] = ("generations", "children", "turns", "tokens")
 
     def __init__(self, question: str = "", model: str = "") -> None:
         super().__init__()
         self.draft = SeriesDraft(question=question, model=model, judge=model)
         self._base: dict[str, Any] = {}
-        self._tried = False
 
     def compose(self) -> ComposeResult:
         draft = self.draft
@@ -54,7 +54,7 @@ class NewSeries(ModalScreen[dict[str, Any] | None]):
             )
             with VerticalScroll(can_focus=False):
                 with Vertical(classes="side"):
-                    words = Input(
+                    words = Line(
                         draft.question,
                         placeholder="what shall evolve?",
                         compact=True,
@@ -68,7 +68,7 @@ class NewSeries(ModalScreen[dict[str, Any] | None]):
                     with Horizontal(classes="pair"):
                         for label, name, hint in pair:
                             with Vertical(classes="half"):
-                                value = Input(getattr(draft, name), placeholder=hint, compact=True, id=name)
+                                value = Line(getattr(draft, name), placeholder=hint, compact=True, id=name)
                                 yield from row(label, value, name)
                 tick = Tick("baseline", "compare with one run that is not evolved", value=draft.baseline)
                 yield from row("", tick, "baseline")
@@ -86,14 +86,11 @@ class NewSeries(ModalScreen[dict[str, Any] | None]):
         words = self.query_one("#question", Input)
         words.cursor_position = 0  # a long question shows its beginning
         words.focus()
-        run_in_background(self.app, _base, self._arrived, self._say)
+        run_in_background(self.app, _base, self._arrived, self.say)
 
     def _arrived(self, base: dict[str, Any]) -> None:
         self._base = base
-
-    def _say(self, why: str) -> None:
-        if self.is_attached:
-            self.query_one(".dialog--fault", Static).update(why)
+        self.read()
 
     @on(Button.Pressed)
     def _choose(self, event: Button.Pressed) -> None:
@@ -114,7 +111,7 @@ class NewSeries(ModalScreen[dict[str, Any] | None]):
         for field in ("model", "judge") if first else (name,):
             setattr(self.draft, field, model)
             self.query_one(f"#{field}", Field).fill(model)
-        self._check()
+        self.check()
 
     def action_leave_out(self) -> None:
         if self.focused is not None and self.focused.id == "judge":
@@ -124,39 +121,12 @@ class NewSeries(ModalScreen[dict[str, Any] | None]):
     def _tick(self, event: Tick.Turned) -> None:
         self.draft.baseline = event.tick.value
 
-    @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        assert event.input.id
-        setattr(self.draft, event.input.id, event.value)
-        self._check()
+    @property
+    def fields(self) -> Sequence[str]:
+        return ("question", "model", "judge", *self.EARLY)
 
-    @on(Input.Submitted)
-    def _next(self) -> None:
-        self.focus_next()
-
-    def _check(self) -> dict[str, str]:
-        """Show what is wrong beside its field, once starting was tried, and a wrong number at once."""
-        faults = self.draft.faults()
-        for name in ("question", "model", "judge", *_CHECKED):
-            fault = faults.get(name, "") if self._tried or name in _CHECKED else ""
-            label = self.query_one(f"#fault-{name}", Static)
-            label.update(fault)
-            label.display = bool(fault)
-        if not faults:
-            self._say("")
-        return faults
-
-    def action_start(self) -> None:
-        self._tried = True
-        faults = self._check()
-        if faults:
-            self._say("A little is missing: see above." if len(faults) > 1 else next(iter(faults.values())))
-            self.query_one(f"#{next(iter(faults))}").focus()
-        elif self._base:
-            self.dismiss(self.draft.pipeline(self._base))
-
-    def action_cancel(self) -> None:
-        self.dismiss(None)
+    def pipeline(self) -> dict[str, Any] | None:
+        return self.draft.pipeline(self._base) if self._base else None
 
 
 class JudgePicker(ModelPicker):
