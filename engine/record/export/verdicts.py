@@ -19,15 +19,19 @@ def interval(data: Mapping[str, Any]) -> str:
 
 def trial(data: Mapping[str, Any]) -> str:
     """What came of the judge's trial."""
-    who = f"judge {one_line(str(data['model']))}"
+    return f"judge {one_line(str(data['model']))} {tried(data)}"
+
+
+def tried(data: Mapping[str, Any]) -> str:
+    """What came of the trial, for a line that names the judge."""
     if data.get("why"):
-        return f"{who} could not be tried: {one_line(str(data['why']))}"
+        return f"could not be tried: {one_line(str(data['why']))}"
     asked = data["wins"] + data["ties"] + data["losses"]
     rest = "" if asked == data["pairs"] else f"; the other {data['pairs'] - asked} pairs could not have changed that"
     unusable = data.get("unusable")
     rest += f"; in {unusable} of those asked an answer could not be used" if unusable else ""
     shown = f"text against the same with its sentences shuffled: the real one was {interval(data)}, p {data['p']:.2g}"
-    return f"{who} {'is trusted' if data['trusted'] else 'is not trusted'} ({shown}{rest})"
+    return f"{'is trusted' if data['trusted'] else 'is not trusted'} ({shown}{rest})"
 
 
 def progress(data: Mapping[str, Any]) -> str:
@@ -43,16 +47,21 @@ def progress(data: Mapping[str, Any]) -> str:
 
 def selection(data: Mapping[str, Any]) -> str:
     """How a generation was selected, and what was taken."""
+    return (
+        f"generation {data['generation']}: of {len(data['ranking'])} answers turn {data['selected']['seq']} of run"
+        f" {data['selected']['child']} is {how(data)}"
+    )
+
+
+def how(data: Mapping[str, Any]) -> str:
+    """What the selection of a generation rests on."""
     first = [item for item in data["ranking"] if item["rank"] == 1]
-    how = (
+    by = (
         f"selected by the judge: {interval(first[0])}" if data["how"] == "judge" else "selected by form, not by quality"
     )
     why = f" ({one_line(str(data['why']))})" if data.get("why") else ""
     why += f"; {len(first)} are equal, the first is taken" if len(first) > 1 else ""
-    return (
-        f"generation {data['generation']}: of {len(data['ranking'])} answers turn {data['selected']['seq']} of run"
-        f" {data['selected']['child']} is {how}{why}"
-    )
+    return by + why
 
 
 def comparison(data: Mapping[str, Any]) -> str:

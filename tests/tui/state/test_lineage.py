@@ -6,10 +6,11 @@ import pytest
 
 from engine.record import asks, presence, runs
 from engine.record.events import Kind
+from engine.record.export import verdicts
 from engine.record.reader import Reader
 from engine.record.runs import Status
 from tests.tui.conftest import Book
-from tests.tui.series_stage import QUESTION, SeriesStage
+from tests.tui.series_stage import INTERVAL, QUESTION, SeriesStage
 from tui.state.lineage import Tree
 from tui.state.lineage_rows import rows
 
@@ -54,7 +55,7 @@ def test_the_tree_grows_from_the_question_through_the_answer_that_was_selected(s
     picked = next(n for n, line in enumerate(found) if "◆ turn 2 · 2 steps" in line)
     assert found[picked].endswith("| form 0.61") and found[picked].startswith("   │  ◆")
     assert found[picked + 1].strip("│ ").startswith("Rare facts are lost first.")
-    assert found[picked + 2].endswith("selected by form, not by quality: the judge is not trusted")
+    assert found[picked + 2].endswith("selected by form, not by quality (the judge is not trusted)")
     assert f"   ├─ ✓ 2.1  {names[2]}  falsify | 2 turns · 480 tok" in found, (
         "it hangs below the answer it was sown with"
     )
@@ -66,14 +67,14 @@ def test_the_judge_its_interval_and_the_comparison_stand_below(stage: SeriesStag
     stage.second("judge")
     tree = read(stage)
     text = "\n".join(drawn(tree))
-    interval = "preferred in 75% of 6 pairs (4 won, 1 tied, 1 lost; 95 % interval 35% to 97%)"
+    interval = "preferred in 75% of 6 pairs (95 % interval 35% to 97%: 4 won, 1 tied, 1 lost)"
     assert f"selected by the judge: {interval}" in text
-    assert f"is trusted. Tried on real text against the same with its" \
-           f" sentences shuffled, the real one was {interval}" in text  # fmt: skip
-    assert f"against the unevolved run the evolved answers were {interval}" in text
-    assert "the unevolved run has used 1.1k tokens of 2.3k" in text
+    tried = f"is trusted (text against the same with its sentences shuffled: the real one was {interval}, p 0.19"
+    assert f"{tried}; the other 16 pairs could not have changed that)" in text
     base = tree.children[-1].run.id
-    assert sum(base in line for line in text.splitlines()) == 1, "it stands beside the tree, not in it"
+    assert f"against the unevolved run the lineage was {interval}, p 0.19" in text
+    assert f"the unevolved run {base} has used 1,100 tokens of 2,300" in text
+    assert sum(row.run == base for row in rows(tree)) == 1, "it stands beside the tree, not in it"
     courses = {row.text: row.series for row in rows(tree) if row.kind == "measure"}
     assert courses["form"] == ((1, 0.61), (2, 0.7)) and courses["distance"][1] == (2, 0.42)
     assert tree.figures[:2] == ["generation 2 of 2", "5 runs"] and "budget 0 of 60k" in tree.figures
@@ -135,7 +136,25 @@ def test_a_judge_that_could_not_be_tried_and_a_comparison_that_could_not_be_made
     stage.tell(Kind.BASELINE_COMPARED, child=base.run.id, tokens=10, budget=20, why="the judge is not trusted")
     found = drawn(read(stage))
     assert " could not be tried: no such model" in found
-    assert " no comparison of quality is possible: the judge is not trusted" in found
+    why = " no comparison of quality is possible: the judge is not trusted; the unevolved run"
+    assert any(line.startswith(why) for line in found)
+
+
+def test_what_the_command_line_says_of_a_judge_is_said_here(stage: SeriesStage) -> None:
+    told = {"model": "x/y", "trusted": False, "pairs": 22, "unusable": 3, **INTERVAL}
+    stage.tell(Kind.JUDGE_TRIED, **told)
+    one, two = stage.child(1, 1), stage.child(1, 2)
+    found = [(child, stage.say(child, "Why?", "Because.")[1], 0.5) for child in (one, two)]
+    stage.rank(1, found)
+    equal = read(stage).ranked[1]
+    equal["ranking"][1]["rank"] = 1
+    tree = read(stage)
+    tree.ranked[1] = equal
+    text = "\n".join(drawn(tree))
+    assert "in 3 of those asked an answer could not be used" in text and verdicts.trial(told).endswith(
+        next(line.strip() for line in drawn(tree) if line.startswith(" is not trusted"))
+    )
+    assert "selected by form, not by quality; 2 are equal, the first is taken" in text
 
 
 def test_a_list_of_runs_is_no_tree(book: Book) -> None:
