@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from engine.record import asks, events, runs, turns
+from engine.record.asks import Option
 from engine.record.errors import RecordError
 from engine.record.events import Kind
 from engine.record.runs import Status
+from tests.tui.conftest import screen_text, until
 from tests.tui.duel_stage import DuelApp, Stage
 from tui.widgets.detail import MessageDetail
 from tui.widgets.heading import Heading
+from tui.widgets.key_line import KeyLine
 
 SIZE = (100, 30)
 
@@ -150,6 +153,38 @@ async def test_letters_answer_only_after_the_grace_and_typing_never_does(stage: 
         app.tick(2)
         await pilot.press("r")
         assert app.done == [("answer", ask, "retry")]
+
+
+async def test_while_a_card_is_up_the_line_of_keys_shows_its_letters_and_no_key_that_they_hide(stage: Stage) -> None:
+    stage.talk()
+    app = DuelApp(stage.path, stage.id)
+    async with app.run_test(size=SIZE) as pilot:
+        stage.ask(options=(Option("retry", "retry", "r"), Option("go", "speak for B", "b")))
+
+        def keys() -> str:
+            return screen_text(app).splitlines()[-1]
+
+        app.tick()
+        await until(pilot, lambda: "b bye" in keys())
+        app.tick(2)
+        await until(pilot, lambda: "r retry  b speak for B  space pause" in keys())
+        assert "bye" not in keys()
+        await pilot.press("tab")
+        app.tick(2)
+        await until(pilot, lambda: "speak for B" not in keys())
+        await pilot.press("tab")
+        app.tick(2)
+        await until(pilot, lambda: "b speak for B" in keys())
+        line = app.query_one(KeyLine)
+        await pilot.click(line, offset=(keys().index("speak for B"), 0))
+        await until(pilot, lambda: app.done == [("answer", 1, "go")])
+        app.tick()
+        await pilot.press("t")
+        app.tick(2)
+        await until(pilot, lambda: "p speak for PARRY  esc leave it" in keys())
+        await pilot.press("escape")
+        app.tick()
+        await until(pilot, lambda: "esc leave it" not in keys() and "b bye" in keys())
 
 
 async def test_tab_leaves_the_card_and_comes_back(stage: Stage) -> None:

@@ -178,7 +178,15 @@ class TalkingPane(Afterwards):
         if self._seats.display:
             self._seats.say(*self.who(view, palette), palette.said, self.inset)
         words = self.transcript.searching
-        drawn = (view.status, len(view.asks), view.run.turns, self.card.question, words, self._words.has_focus)
+        drawn = (
+            view.status,
+            len(view.asks),
+            view.run.turns,
+            self.card.question,
+            words,
+            self._words.has_focus,
+            len(self.answers[1]),
+        )
         if drawn != self._drawn:
             self._drawn = drawn
             self._find_line.display = bool(words) or self._words.has_focus
@@ -218,6 +226,12 @@ class TalkingPane(Afterwards):
 
     def _card_key(self, event: events.Key) -> bool:
         return self.composer.empty and self.card.take(event, self.composer.typed)
+
+    @property
+    def answers(self) -> tuple[AskCard, list[tuple[str, str, str]]]:
+        """The card, and its letters where they answer now, for the line of keys."""
+        speaking = self.is_mounted and self.composer.empty and not self._words.has_focus
+        return self.card, self.card.letters(self.composer.typed) if speaking else []
 
     def _turn_to(self) -> None:
         """tab: from the card to the composer to the transcript, and back to the card."""

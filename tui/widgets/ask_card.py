@@ -113,6 +113,27 @@ class AskCard(Widget):
             and self._now() - typed >= GRACE
         )
 
+    def letters(self, typed: float) -> list[tuple[str, str, str]]:
+        """(key, label, action) of each answer that a key gives now; see `armed`."""
+        question = self.question
+        if question is None or not self.armed(typed):
+            return []
+        found = [
+            (visible(item.key), one_line(item.label, 40), f"choose({number})")
+            for number, item in enumerate(question.choices)
+        ]
+        return [*found, ("escape", "leave it", "leave")] if question is self._own else found
+
+    def action_choose(self, number: int) -> None:
+        """Answer with one of the choices, as its letter does."""
+        question = self.question
+        if question and number < len(question.choices):
+            self._give(question, question.choices[number])
+
+    def action_leave(self) -> None:
+        if self._own:
+            self.put(None)
+
     def take(self, event: events.Key, typed: float) -> bool:
         """Answer with a key, if it is one of the card's letters; True when it was."""
         question = self.question
@@ -124,10 +145,13 @@ class AskCard(Widget):
         choice = next((item for item in question.choices if item.key == event.character), None)
         if choice is None:
             return False
+        self._give(question, choice)
+        return True
+
+    def _give(self, question: Question, choice: Choice) -> None:
         if question is self._own:
             self.put(None)
         self.post_message(self.Answered(question, choice.value))
-        return True
 
     def attend(self, attended: bool) -> None:
         if attended != self.attended:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events
+from textual.dom import DOMNode
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
@@ -30,12 +32,29 @@ class KeyLine(Widget):
         if self.app.screen is not self.screen:
             return
         useful = [entry for entry in entries(self.screen) if entry.show and not entry.off]
+        answers = self._answers()
+        taken = {pretty(key) for entry in answers for key in entry.keys}
+        left = ([key for key in entry.keys if pretty(key) not in taken] for entry in useful)
+        useful = [replace(entry, keys=keys) for entry, keys in zip(useful, left, strict=True) if keys]
         if isinstance(self.screen.focused, Input | TextArea):
             # There, these keys are letters.
             useful = [entry for entry in useful if entry.key != "space" and len(pretty(entry.key)) > 1]
         last = [entry for entry in useful if entry.id == "app.help"]
+        useful = [*answers, *useful]
         self._entries = [entry for entry in useful if entry not in last][: FOOTER - len(last)] + last
         self.refresh()
+
+    def _answers(self) -> list[Entry]:
+        """The letters of a card that is up: while they answer, they are nothing else."""
+        focused = self.screen.focused
+        found: tuple[DOMNode, list[tuple[str, str, str]]] | None = next(
+            (node.answers for node in (focused.ancestors_with_self if focused else ()) if hasattr(node, "answers")),
+            None,
+        )
+        if found is None:
+            return []
+        card, letters = found
+        return [Entry("", [key], label, label, card, action, True, None) for key, label, action in letters]
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
