@@ -102,6 +102,25 @@ async def test_it_grows_while_it_is_watched(stage: SeriesStage, hosts: Callable[
         await until(pilot, lambda: "1 turn ·" in screen_text(app))
 
 
+async def test_a_run_whose_host_dies_after_that_of_its_series_is_seen_to_have_crashed(
+    stage: SeriesStage, hosts: Callable[..., Any]
+) -> None:
+    child = stage.child(1, 1).run.id
+    alive = hosts(stage.path, child)
+    app = app_of(stage.book)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await opened(pilot, app, stage)
+        tree = pane.series
+        assert tree and tree.run and tree.run.status is Status.CRASHED, "the series has no host"
+        assert tree.children[0].run.status is Status.RUNNING
+        await until(pilot, lambda: f"● 1.1 {child}" in screen_text(app))
+        alive.kill()
+        alive.wait(20)
+        stage.book.now += 2
+        await until(pilot, lambda: f"⌁ 1.1 {child}" in screen_text(app))
+        assert tree.children[0].run.status is Status.CRASHED
+
+
 async def test_its_keys_steer_it_and_say_why_they_are_off(
     stage: SeriesStage, hosts: Callable[..., Any], asked: list[tuple[Any, ...]]
 ) -> None:
