@@ -136,9 +136,9 @@ class Kind(StrEnum):
     """generation, how (judge or form), why (it is not the judge), selected (child, seq), ranking ([{rank, child, seq,
     form, distance, headings, steps, bullets, metric_lines, number_lines, wins, ties, losses, rate, low, high}])."""
     LINEAGE_ENDED = "lineage.ended"
-    """reason (generations, bye or limit:UNIT), generations, children, tokens, cost: what the evolution came to, its runs
-    and the judge's selections; estimated ({tokens, cost}): the part of both that nobody has measured, only where there
-    is one."""
+    """reason (generations, bye or limit:UNIT), generations, children, tokens, cost: what the evolution came to, its
+    runs and the judge's selections; estimated ({tokens, cost}): the part of both that nobody has measured, only where
+    there is one."""
     BASELINE_COMPARED = "baseline.compared"
     """child, tokens, budget; pairs, wins, ties, losses, rate, low, high, p of the lineage against the run that was not
     evolved; or why they cannot be compared."""
