@@ -71,6 +71,8 @@ class Plain:
                 pass  # seat.changed, seat.taken and seat.released say it
             case "judge.progress" if not data["done"]:
                 self.narrate(_DETAILS[event.kind](data))
+            case "limit.reached" if data["spent"] >= data["cap"]:
+                self._debug(_limit, data)  # the run's end says it
             case kind if tell := _NARRATED.get(kind):
                 self.narrate(tell(data), Level.WARNING if kind in _WARNINGS else Level.INFO)
             case kind if tell := _DETAILS.get(kind):

@@ -64,3 +64,13 @@ def test_a_seat_that_is_taken_over_is_told_once(capsys: pytest.CaptureFixture[st
     )
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and "ana speaks for PARRY now" in lines[0]
+
+
+def test_a_limit_is_told_once_with_what_is_left_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    _tell(
+        ("limit.reached", {"unit": "turns", "cap": 4, "spent": 4}),
+        ("run.finished", {"reason": "limit:turns", "detail": "the limit of 4 turns is reached"}),
+    )
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    _tell(("limit.reached", {"unit": "tokens", "cap": 900, "spent": 368}))
+    assert "368 of 900; what is left is too little" in capsys.readouterr().err
