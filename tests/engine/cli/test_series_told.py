@@ -15,6 +15,8 @@ from engine.record import lineage, runs, turns
 from engine.record.connection import write_once
 from engine.record.events import Event, Kind
 
+from tests.watch import wait_for
+
 from .conftest import Cli
 
 FIGURES = {"wins": 2, "ties": 1, "losses": 1, "rate": 0.625, "low": 0.2, "high": 0.9, "p": 0.5}
@@ -131,8 +133,8 @@ def test_a_child_that_asks_is_asked_for_at_its_series(cli: Cli, evolving: Path) 
     run = result.err.split()[1].rstrip(":")
     [ask] = cli("asks", run, "--json").lines
     assert ask["question"] == "Your turn as Questioner" and ask["run"] != run
-    shown = cli("show", run).out
-    assert f"State:        waiting (run {ask['run']} asks (ask 1): Your turn as Questioner)" in shown
+    waiting = f"State:        waiting (run {ask['run']} asks (ask 1): Your turn as Questioner)"
+    shown = wait_for(lambda: waiting in (told := cli("show", run).out) and told, "the series says what it waits for")
     assert "ask 1: Your turn as Questioner" in shown
     cli("stop", run)
 

@@ -123,12 +123,11 @@ async def test_a_fault_that_no_retry_can_mend_asks_at_once(stage: Stage, quick: 
         await live.answer("stop")
 
 
-async def test_a_seat_taken_while_the_run_asks_is_yours_after_a_retry(stage: Stage, quick: None) -> None:
+async def test_a_seat_taken_while_the_run_asks_is_yours_at_once(stage: Stage, quick: None) -> None:
     run = stage.create(stage.pipeline(_faulty(**EVERY)), ["limits.turns=2"])
     async with stage.host(run) as live:
         await _ask_after(live, stage)
         assert await live.tell("take", seat="Ann") == ("taken", None)
-        assert await live.tell("retry") == ("taken", None)
         await live.until(lambda db: next((a for a in _open(stage, run) if a.kind == "text"), None), "my turn")
         await live.answer("Then I say it.")
         await live.ended()
