@@ -14,7 +14,6 @@ from engine.cli.plain import Plain
 from engine.record import lineage, runs, turns
 from engine.record.connection import write_once
 from engine.record.events import Event, Kind
-
 from tests.watch import wait_for
 
 from .conftest import Cli
