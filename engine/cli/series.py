@@ -10,9 +10,9 @@ from typing import Any
 from engine.record import lineage
 from engine.record.events import Kind
 from engine.record.export import facts
-from engine.record.export.verdicts import comparison, interval, progress, selection, trial
 from engine.record.lineage import Candidate, Child
 from engine.record.runs import Run
+from engine.record.verdicts import comparison, interval, progress, selection, trial
 from engine.record.visible import one_line
 
 _WORDS = 72

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import nan
 from typing import Literal
 
-from engine.record.export import verdicts
+from engine.record import verdicts
 from engine.record.lineage import Candidate, Child
 from engine.record.runs import Status
 from engine.record.visible import one_line

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from engine.record.export import facts, verdicts
+from engine.record import verdicts
+from engine.record.export import facts
 from engine.record.export.contained import contained
 from engine.record.export.escaping import escaped, quoted
 from engine.record.export.generations import Generations

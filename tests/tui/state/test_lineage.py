@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.record import asks, presence, runs
+from engine.record import asks, presence, runs, verdicts
 from engine.record.events import Kind
-from engine.record.export import verdicts
 from engine.record.reader import Reader
 from engine.record.runs import Status
 from tests.tui.conftest import Book
