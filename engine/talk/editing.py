@@ -77,7 +77,7 @@ class Editor:
             if self.begun and "?" not in own:
                 first = next(iter(sentences.split(own)), "").rstrip(".!;: ")
                 end = given + own.find(first) + len(first)
-                text = take(_as_question(text[:end]), text[end:], "question")
+                text = take(_as_question(text[:end]), text[end:].lstrip(".!;: "), "question")
             elif (end := own.find("?") + 1) and (not sentences.asks(text) or self._too_long(text)):
                 text = take(text[: given + end], own[end:], "question")
         if self.topic and not keeps(self.topic, text):

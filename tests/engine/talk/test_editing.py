@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine.talk import next_prompt
 from engine.talk.editing import Editor, keeps
 from engine.talk.roles import Role
+from engine.talk.speaker import Edited
 
 FREE = Editor("Creator", ["Questioner", "Creator", "Mediator"], Role(name="Creator", about="a", then="Answer."))
 ASKS = Editor("Questioner", FREE.names, Role(name="Questioner", about="a", then="Ask.", question=True, words=[3, 30]))
@@ -123,3 +124,12 @@ def test_a_next_prompt_is_found_and_taken_off_whatever_stands_before(before: str
     text = f"{before}\nNextPrompt: {topic}"
     assert next_prompt.find(text) == (topic.strip() or None)
     assert next_prompt.strip(text).strip() == before.strip()
+
+
+def test_a_full_stop_that_becomes_a_question_mark_is_nothing_taken_off() -> None:
+    begun = replace(ASKS, begun="How could")
+    assert begun("How could a clock run without a spring.") == Edited(
+        "How could a clock run without a spring?", "", "", ""
+    )
+    edited = begun("How could a clock run without a spring. It has one.")
+    assert (edited.text, edited.taken) == ("How could a clock run without a spring?", "It has one.")
