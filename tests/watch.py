@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from engine.record.events import Event
 from engine.record.reader import Reader
@@ -23,6 +29,24 @@ def wait_for(condition: Callable[[], Any], what: str = "", deadline: float = DEA
         assert time.monotonic() < until, f"{what or condition} did not come about in {deadline:g} s"
         time.sleep(_LOOK)
     return found
+
+
+def hold_still(pid: int, database: Path) -> None:
+    """Stop a host (SIGSTOP) between two transactions: stopped within one it would keep the record locked."""
+
+    def still() -> bool:
+        os.kill(pid, signal.SIGSTOP)
+        wait_for(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, "the host stopped")
+        with contextlib.closing(sqlite3.connect(database, timeout=0, isolation_level=None)) as db:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                db.execute("ROLLBACK")
+            except sqlite3.OperationalError:
+                os.kill(pid, signal.SIGCONT)
+                return False
+        return True
+
+    wait_for(still, "the host between two transactions")
 
 
 class Watch:

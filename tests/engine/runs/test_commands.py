@@ -22,7 +22,7 @@ from engine.runs.host import Outcome
 from engine.runs.process import _end
 from engine.settings.errors import UsageError
 from tests import duels
-from tests.watch import Watch
+from tests.watch import Watch, hold_still
 
 Follow = Callable[[str], Watch]
 Pipeline = Callable[..., dict[str, Any]]
@@ -290,7 +290,7 @@ def test_what_a_crash_left_behind(database: Path, control: Control, slow: Watch)
     run = slow.run
 
     assert run.pid
-    os.kill(run.pid, signal.SIGSTOP)  # nothing is taken any more, but the lock is held
+    hold_still(run.pid, database)  # nothing is taken any more, but the lock is held
     control.say(run.id, "I said this before the crash.")
     control.pause(run.id)
     control.skip(run.id)

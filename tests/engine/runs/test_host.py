@@ -24,7 +24,7 @@ from engine.runs import log, pipelines, spawn
 from engine.runs.control import Control
 from engine.settings.errors import UsageError
 from tests import duels
-from tests.watch import Watch, wait_for
+from tests.watch import Watch, hold_still, wait_for
 
 Follow = Callable[[str], Watch]
 Pipeline = Callable[..., dict[str, Any]]
@@ -133,7 +133,7 @@ def test_killed_while_an_ask_is_open(
     ask = follower.until("ask.opened").data["ask"]
     pid = follower.run.pid
     assert pid
-    os.kill(pid, signal.SIGSTOP)  # so that the host cannot take what is answered
+    hold_still(pid, database)  # so that the host cannot take what is answered
     if answered == "before":
         control.answer(ask, "My words.")
     kill(follower)
