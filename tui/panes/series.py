@@ -210,7 +210,7 @@ class SeriesPane(RunPane):
         right: list[Part] = [(f"{shelf.glyph(run.status)} {shelf.word(run.status)}", palette.you)]
         right += [(f" · {text}", palette.about) for text in self.series.figures]
         self._title.say([(one_line(run.title) or run.id, palette.you)], [*right, (" ", palette.said)], palette.said)
-        self.lineage.sync()
+        self.lineage.work_out()
 
     def _paint(self) -> Palette:
         if self._palette is None or self._room != self.app.theme:

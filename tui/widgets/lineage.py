@@ -10,25 +10,18 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.strip import Strip
-from textual.widget import Widget
 
 from engine.record.visible import one_line
-from tui.keymap import Explains
 from tui.state import lineage_rows
 from tui.state.lineage import Tree
 from tui.state.lineage_rows import Row
-from tui.widgets import colours, sparkline
+from tui.widgets import sparkline
 from tui.widgets.colours import Palette
-from tui.widgets.viewport import Place, Viewport
+from tui.widgets.cursor_rows import CursorRows
 from tui.widgets.wrapping import wrap
 
-_WHEEL = 3
-_MARK = 1
-"""Cells before everything, for the cursor."""
 
-
-class Lineage(Explains, Widget, can_focus=True):
+class Lineage(CursorRows[Row], can_focus=True):
     """Shows a series (`shown`); the cursor is on rows that enter does something with."""
 
     DEFAULT_CSS = "Lineage { height: 1fr; width: 1fr; }"
@@ -53,15 +46,6 @@ class Lineage(Explains, Widget, can_focus=True):
     def __init__(self) -> None:
         super().__init__()
         self.shown: Tree | None = None
-        self.unfolded = False
-        self._rows: list[Row] = []
-        self._cursor = 0
-        self._made: object = None
-        self._laid: dict[int, list[list[Segment]]] = {}
-        self._lines: list[Place] = []
-        self._palette: Palette | None = None
-        self._port = Viewport(lambda n: len(self._lay_out(n)), lambda: len(self._rows))
-        self._port.follow = False
 
     def show(self, tree: Tree | None) -> None:
         """Show another series, from its top."""
@@ -69,11 +53,10 @@ class Lineage(Explains, Widget, can_focus=True):
             self.shown = tree
             self._cursor, self._made = 0, None
             self._rows = []
-            self._port.home()
-            self._port.follow = False
-        self.sync()
+            self._from_the_top()
+        self.work_out()
 
-    def sync(self) -> None:
+    def work_out(self) -> None:
         """Draw it again where something it depends on is another; the cursor stays on its entry."""
         if not self.is_attached or not self.size.width:
             return
@@ -81,22 +64,13 @@ class Lineage(Explains, Widget, can_focus=True):
         made = (tree, tree and tree.version, self.unfolded, self.size, self.app.theme)
         if made == self._made:
             return
-        self._made, self._palette = made, None
-        kept = self.current
+        self._made = made
         key = "i" if self.can_focus else ""
-        self._rows = lineage_rows.rows(tree, unfolded=self.unfolded, key=key) if tree and tree.run else []
-        self._laid.clear()
-        if kept:
-            same = (n for n, row in enumerate(self._rows) if row.name and row.name == kept.name)
-            self._cursor = next(same, min(self._cursor, max(len(self._rows) - 1, 0)))
+        self._put(lineage_rows.rows(tree, unfolded=self.unfolded, key=key) if tree and tree.run else [])
         self._settle()
-        self.refresh()
-        self.refresh_bindings()
 
-    @property
-    def current(self) -> Row | None:
-        """The row under the cursor."""
-        return self._rows[self._cursor] if self._cursor < len(self._rows) else None
+    def draw(self, row: Row, width: int, palette: Palette) -> list[list[Segment]]:
+        return _lines(row, width, palette)
 
     def why_off(self, action: str) -> str | None:
         if action == "act" and not (self.current and self.current.acts):
@@ -112,67 +86,6 @@ class Lineage(Explains, Widget, can_focus=True):
         elif row and row.kind == "more":
             self.action_fold()
 
-    def action_fold(self) -> None:
-        self.unfolded = not self.unfolded
-        self.sync()
-
-    def action_move(self, step: int) -> None:
-        """To the next row that does something; where there is none, scroll."""
-        at = self._cursor + step
-        while 0 <= at < len(self._rows) and not self._rows[at].acts:
-            at += step
-        if 0 <= at < len(self._rows):
-            self._cursor = at
-            self._port.show(at)
-            self.refresh_bindings()
-        else:
-            self._port.scroll(step)
-        self._port.follow = False
-        self.refresh()
-
-    def action_scroll(self, rows: int) -> None:
-        self._port.scroll(rows)
-        self._port.follow = False
-        self.refresh()
-
-    def action_first(self) -> None:
-        self._cursor = 0
-        self._settle()
-        self._port.home()
-        self._port.follow = False
-        self.refresh()
-
-    def action_last(self) -> None:
-        self._cursor = len(self._rows)
-        self.action_move(-1)
-        self._port.top = self._port.bottom()
-        self.refresh()
-
-    def on_focus(self) -> None:
-        self.refresh()
-
-    def on_blur(self) -> None:
-        self.refresh()
-
-    def on_resize(self) -> None:
-        self._port.rows = max(self.size.height, 1)
-        self._made = None
-        self.sync()
-
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._made = None
-        if self.is_attached:
-            self.sync()
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        event.stop()
-        self.action_scroll(-_WHEEL)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        event.stop()
-        self.action_scroll(_WHEEL)
-
     def on_click(self, event: events.Click) -> None:
         if self.can_focus and event.y < len(self._lines) and self._rows[self._lines[event.y][0]].acts:
             self._cursor = self._lines[event.y][0]
@@ -180,36 +93,6 @@ class Lineage(Explains, Widget, can_focus=True):
             self.refresh_bindings()
             if event.chain == 2:
                 self.action_act()
-
-    def render_line(self, y: int) -> Strip:
-        palette = self._ensure_palette()
-        if y == 0:
-            self._lines = self._port.lines()
-        if y >= len(self._lines):
-            return Strip.blank(self.size.width, palette.said)
-        index, row = self._lines[y]
-        here = self.has_focus and index == self._cursor and self._rows[index].acts
-        mark = ("▸" if row == 0 else "│") if here else " "
-        parts = [Segment(mark, palette.you), *self._lay_out(index)[row]]
-        return Strip(parts).crop(0, self.size.width).adjust_cell_length(self.size.width, palette.said)
-
-    def _settle(self) -> None:
-        """Put the cursor on something that can be opened, if there is anything."""
-        if not (self.current and self.current.acts):
-            self._cursor = next((n for n, row in enumerate(self._rows) if row.acts), 0)
-
-    def _ensure_palette(self) -> Palette:
-        if self._palette is None:
-            self._palette = colours.palette(self.app, (), *colours.ground(self))
-        return self._palette
-
-    def _lay_out(self, index: int) -> list[list[Segment]]:
-        """The lines of one row, without the cursor's cell."""
-        found = self._laid.get(index)
-        if found is None:
-            width = max(self.size.width - _MARK - 1, 8)
-            found = self._laid[index] = _lines(self._rows[index], width, self._ensure_palette())
-        return found
 
 
 def _lines(row: Row, width: int, palette: Palette) -> list[list[Segment]]:

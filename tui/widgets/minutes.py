@@ -10,27 +10,21 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.strip import Strip
-from textual.widget import Widget
 
 from engine.record.citations import Source
 from engine.record.visible import one_line, visible
-from tui.keymap import Explains
 from tui.state import minutes
 from tui.state.minutes import Minutes, Row
-from tui.widgets import colours, sparkline
+from tui.widgets import sparkline
 from tui.widgets.colours import Palette
-from tui.widgets.viewport import Place, Viewport
+from tui.widgets.cursor_rows import CursorRows
 from tui.widgets.wrapping import wrap
 
 _LONG = 4000
 """Characters of one entry that are shown."""
-_WHEEL = 3
-_MARK = 1
-"""Cells before everything, for the cursor."""
 
 
-class MinutesPanel(Explains, Widget, can_focus=True):
+class MinutesPanel(CursorRows[Row], can_focus=True):
     """Shows `beside`; the cursor is on rows that enter does something with."""
 
     DEFAULT_CSS = "MinutesPanel { height: 1fr; width: 1fr; }"
@@ -67,41 +61,44 @@ class MinutesPanel(Explains, Widget, can_focus=True):
         super().__init__()
         self.beside: Minutes | None = None
         self.turn: int | None = None
-        self.unfolded = False
         self.drawn = 0
         """How often the rows were worked out since the widget was made."""
         self._upto: int | None = None
-        self._rows: list[Row] = []
-        self._cursor = 0
-        self._made: object = None
-        self._laid: dict[int, list[list[Segment]]] = {}
-        self._lines: list[Place] = []
-        self._palette: Palette | None = None
         self._seats: tuple[str, ...] = ()
-        self._port = Viewport(lambda n: len(self._lay_out(n)), lambda: len(self._rows))
-        self._port.follow = False
 
     def show(self, beside: Minutes | None, seats: tuple[str, ...] = ()) -> None:
         """Show what stands beside another conversation, from its top; `seats` are the names that have a colour."""
         self.beside, self._seats = beside, seats
         self.turn = self._upto = None
         self._cursor, self._made = 0, None
-        self._port.home()
-        self._port.follow = False
-        self._update()
+        self._from_the_top()
+        self.work_out()
 
     def sync(self, turn: int | None = None, upto: int | None = None) -> None:
         """Draw what has changed: the chosen turn, the turn up to which it is told (None: all), the minutes."""
         if turn != self.turn and self._rows:
-            self._port.home()
-            self._port.follow = False
+            self._from_the_top()
         self.turn, self._upto = turn, upto
-        self._update()
+        self.work_out()
+
+    def work_out(self) -> None:
+        """Work the rows out again where something they depend on is another."""
+        if not self.is_attached or not self.size.width:
+            return
+        beside = self.beside
+        made = (beside, beside and beside.version, self.turn, self._upto, self.unfolded, self.size, self.app.theme)
+        if made == self._made:
+            return
+        self._made = made
+        self.drawn += 1
+        self._put(minutes.rows(beside, turn=self.turn, upto=self._upto, unfolded=self.unfolded) if beside else [])
+
+    def draw(self, row: Row, width: int, palette: Palette) -> list[list[Segment]]:
+        return _lines(row, width, palette, self.turn)
 
     @property
-    def current(self) -> Row | None:
-        """The row under the cursor."""
-        return self._rows[self._cursor] if self._cursor < len(self._rows) else None
+    def coloured(self) -> tuple[str, ...]:
+        return self._seats
 
     def why_off(self, action: str) -> str | None:
         if action == "act" and not (self.current and self.current.acts):
@@ -122,129 +119,12 @@ class MinutesPanel(Explains, Widget, can_focus=True):
     def action_leave(self) -> None:
         self.post_message(self.Left())
 
-    def action_fold(self) -> None:
-        self.unfolded = not self.unfolded
-        self._update()
-
-    def action_move(self, step: int) -> None:
-        """To the next row that does something; where there is none, scroll."""
-        at = self._cursor + step
-        while 0 <= at < len(self._rows) and not self._rows[at].acts:
-            at += step
-        if 0 <= at < len(self._rows):
-            self._cursor = at
-            self._port.show(at)
-            self.refresh_bindings()
-        else:
-            self._port.scroll(step)
-        self._port.follow = False
-        self.refresh()
-
-    def action_scroll(self, rows: int) -> None:
-        self._port.scroll(rows)
-        self._port.follow = False
-        self.refresh()
-
-    def action_first(self) -> None:
-        self._cursor = 0
-        self._settle()
-        self._port.home()
-        self._port.follow = False
-        self.refresh()
-
-    def action_last(self) -> None:
-        self._cursor = len(self._rows)
-        self.action_move(-1)
-        self._port.top = self._port.bottom()
-        self.refresh()
-
-    def on_focus(self) -> None:
-        self._settle()
-        self.refresh()
-        self.refresh_bindings()
-
-    def on_blur(self) -> None:
-        self.refresh()
-
-    def on_resize(self) -> None:
-        self._port.rows = max(self.size.height, 1)
-        self._made = None
-        self._update()
-
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._made = None
-        if self.is_attached:
-            self._update()
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        event.stop()
-        self.action_scroll(-_WHEEL)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        event.stop()
-        self.action_scroll(_WHEEL)
-
     def on_click(self, event: events.Click) -> None:
         if event.y < len(self._lines):
             self._cursor = self._lines[event.y][0]
             if self.current and self.current.acts:
                 self.action_act()
             self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        palette = self._ensure_palette()
-        if y == 0:
-            self._lines = self._port.lines()
-        if y >= len(self._lines):
-            return Strip.blank(self.size.width, palette.said)
-        index, row = self._lines[y]
-        here = self.has_focus and index == self._cursor and self._rows[index].acts
-        mark = ("▸" if row == 0 else "│") if here else " "
-        return Strip([Segment(mark, palette.you), *self._lay_out(index)[row]]).adjust_cell_length(
-            self.size.width, palette.said
-        )
-
-    def _update(self) -> None:
-        """Work the rows out again where something they depend on is another; the cursor stays on its entry."""
-        if not self.is_attached or not self.size.width:
-            return
-        beside = self.beside
-        made = (beside, beside and beside.version, self.turn, self._upto, self.unfolded, self.size, self.app.theme)
-        if made == self._made:
-            return
-        self._made, self._palette = made, None
-        self.drawn += 1
-        kept = self.current
-        self._rows = minutes.rows(beside, turn=self.turn, upto=self._upto, unfolded=self.unfolded) if beside else []
-        self._laid.clear()
-        if kept:
-            same = (n for n, row in enumerate(self._rows) if row.name and row.name == kept.name)
-            self._cursor = next(same, min(self._cursor, max(len(self._rows) - 1, 0)))
-        if self.has_focus:
-            self._settle()
-        self.refresh()
-        self.refresh_bindings()
-
-    def _settle(self) -> None:
-        """Put the cursor on something that can be opened, if there is anything."""
-        if not (self.current and self.current.acts):
-            self._cursor = next((n for n, row in enumerate(self._rows) if row.acts), 0)
-
-    def _ensure_palette(self) -> Palette:
-        if self._palette is None:
-            self._palette = colours.palette(self.app, self._seats, *colours.ground(self))
-        return self._palette
-
-    def _lay_out(self, index: int) -> list[list[Segment]]:
-        """The lines of one row, without the cursor's cell."""
-        found = self._laid.get(index)
-        if found is None:
-            palette = self._ensure_palette()
-            found = self._laid[index] = _lines(
-                self._rows[index], max(self.size.width - _MARK - 1, 8), palette, self.turn
-            )
-        return found
 
 
 def _lines(row: Row, width: int, palette: Palette, turn: int | None) -> list[list[Segment]]:
