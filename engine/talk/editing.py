@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from engine.talk import next_prompt, sentences
+from engine.record import next_prompt
+from engine.talk import sentences
 from engine.talk.roles import Role
 from engine.talk.speaker import Edited
 

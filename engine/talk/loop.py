@@ -8,12 +8,12 @@ import sqlite3
 from typing import Any
 
 from engine.memory import embedder
-from engine.record import citations, minutes
+from engine.record import citations, minutes, next_prompt
 from engine.record.citations import Source
 from engine.record.events import Kind
 from engine.record.minutes import Aside
 from engine.runs.host import Host
-from engine.talk import dissent, health, loop_spec, next_prompt, rounds, seats, stop_rules, tasks
+from engine.talk import dissent, health, loop_spec, rounds, seats, stop_rules, tasks
 from engine.talk.conversation import Conversation, Finding
 from engine.talk.dissent import Dissent
 from engine.talk.editing import Editor

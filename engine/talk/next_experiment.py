@@ -7,12 +7,12 @@ from typing import Any
 
 import yaml
 
-from engine.record import lineage, runs
+from engine.record import lineage, next_prompt, runs
 from engine.record.runs import Run
 from engine.record.visible import visible
 from engine.runs import kinds
 from engine.settings.errors import UsageError
-from engine.talk import control_words, form, next_prompt
+from engine.talk import control_words, form
 
 _SO_FAR = "The best answer so far, to be made better:"
 

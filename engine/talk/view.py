@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from engine.providers.protocol import Message, Role
-from engine.record import content
+from engine.record import content, next_prompt
 from engine.record.content import Said
-from engine.talk import control_words, next_prompt
+from engine.talk import control_words
 from engine.talk.control_words import Word
 from engine.talk.minutes import Matter
 from engine.talk.spec import HUMAN, Duel, Seat

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.talk import next_prompt
+from engine.record import next_prompt
 from engine.talk.editing import Editor, keeps
 from engine.talk.roles import Role
 from engine.talk.speaker import Edited
